@@ -1,0 +1,116 @@
+"""What `keras.ops` cannot express: compilation, gradients, exact products, replicas.
+
+Everything else in the library is written with `keras.ops` and runs on TensorFlow and on JAX.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+if keras.backend.backend() not in ("tensorflow", "jax"):
+    raise ImportError(
+        "deel_seg runs on Keras with the TensorFlow or the JAX backend. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()!r}"
+    )
+
+IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+if IS_TENSORFLOW:
+    import tensorflow as tf
+else:
+    import jax
+
+
+def accumulation_dtype() -> str:
+    """Widest float the backend offers: float64, but float32 under JAX without x64."""
+    return "float64" if IS_TENSORFLOW or jax.config.jax_enable_x64 else "float32"
+
+
+def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) -> Callable:
+    """Compiles `function` once per shape, dtype and value of its static keyword arguments.
+
+    Static arguments must be hashable and passed by keyword; all others must be tensors.
+    """
+    if not IS_TENSORFLOW:
+        return jax.jit(function, static_argnames=tuple(static_argnames))
+
+    @functools.lru_cache(maxsize=None)
+    def specialised(static: tuple[tuple[str, Any], ...]) -> Callable:
+        return tf.function(functools.partial(function, **dict(static)), reduce_retracing=True)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        static = tuple((name, kwargs.pop(name)) for name in static_argnames if name in kwargs)
+        return specialised(static)(*args, **kwargs)
+
+    return call
+
+
+def is_concrete(*tensors: Any) -> bool:
+    """Whether the values can be looked at, that is, outside a traced or compiled function."""
+    if IS_TENSORFLOW:
+        return tf.executing_eagerly() and not any(
+            isinstance(tensor, keras.KerasTensor) for tensor in tensors
+        )
+    return not any(isinstance(tensor, (jax.core.Tracer, keras.KerasTensor)) for tensor in tensors)
+
+
+def vjp(function: Callable[..., Any], arguments: Sequence[Any], cotangent: Any) -> Sequence[Any]:
+    """Pulls `cotangent` back through `function` at `arguments`, one result per argument."""
+    if not IS_TENSORFLOW:
+        return jax.vjp(function, *arguments)[1](cotangent)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for argument in arguments:
+            tape.watch(argument)
+        result = function(*arguments)
+    return tape.gradient(
+        result, list(arguments), cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+
+
+def exact_matmul(a: Any, b: Any) -> Any:
+    """Matrix product in the full precision of its float32 operands.
+
+    Ampere and later GPUs round float32 operands to 10 bits ("TF32") by default, which would
+    leave an orthogonal kernel with singular values of 1.001. JAX takes a precision per product;
+    TensorFlow has one switch for the process, which is not ours to turn, so where it stands on
+    and a GPU is there the product is taken in float64.
+    """
+    if not IS_TENSORFLOW:
+        return jax.numpy.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+    if _tensor_float_32():
+        product = tf.matmul(tf.cast(a, tf.float64), tf.cast(b, tf.float64))
+        return tf.cast(product, a.dtype)
+    return tf.matmul(a, b)
+
+
+def _tensor_float_32() -> bool:
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+    return enabled and bool(tf.config.list_logical_devices("GPU"))
+
+
+def replica_sum(tensor: Any) -> Any:
+    """Sum over the replicas of a `tf.distribute` strategy; the tensor itself elsewhere.
+
+    Under `keras.distribution` on JAX the batch is one global array: nothing is left to sum.
+    """
+    if not IS_TENSORFLOW:
+        return tensor
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensor
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def check_multiple(size: Any, divisor: int, message: str) -> None:
+    """Raises `message` where a dimension, known now or only at run time, is no multiple."""
+    if isinstance(size, int):
+        if size % divisor:
+            raise ValueError(f"{message} Received: size={size}")
+    elif IS_TENSORFLOW:
+        tf.debugging.assert_equal(ops.mod(size, divisor), 0, message=message)
