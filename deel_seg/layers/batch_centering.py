@@ -1,0 +1,99 @@
+"""Batch normalisation without the division."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from deel_seg._backend import replica_sum
+from deel_seg._checks import check_real
+from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deel_seg")
+class BatchCentering(LipschitzLayer, Condensable):
+    """Subtracts each channel's mean and adds a learned bias; nothing is divided.
+
+    In training the mean is that of the batch, over the replicas of a distribution strategy
+    together; at inference it is the moving mean, so the layer is a translation: 1-Lipschitz, and
+    an isometry.
+
+    Args:
+        momentum: Weight of the past in the moving mean, in `[0, 1)`.
+        use_bias: Whether to learn a bias.
+        k_coef_lip: Factor of the output.
+        **kwargs: Keras' arguments of a layer.
+
+    Input shape:
+        `(batch, ..., channels)`.
+
+    Example:
+
+    >>> import keras
+    >>> from deel_seg.layers import BatchCentering
+    >>> x = keras.ops.convert_to_tensor([[1.0], [3.0]])
+    >>> BatchCentering()(x, training=True)[:, 0].numpy().tolist()
+    [-1.0, 1.0]
+
+    References:
+        The paper's appendix C.
+    """
+
+    def __init__(self, *, momentum: float = 0.9, use_bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum = check_real(
+            "momentum", momentum, minimum=0.0, maximum=1.0, exclusive_maximum=True
+        )
+        self.use_bias = use_bias
+
+    def build(self, input_shape: Any) -> None:
+        channels = (input_shape[-1],)
+        self.moving_mean = self.add_weight(
+            name="moving_mean", shape=channels, initializer="zeros", trainable=False,
+            dtype="float32", autocast=False,
+        )  # fmt: skip
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=channels, initializer="zeros", dtype="float32", autocast=False
+            )
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        if training:
+            mean = self._batch_mean(inputs)
+            self.moving_mean.assign(
+                self.momentum * self.moving_mean + (1.0 - self.momentum) * ops.stop_gradient(mean)
+            )
+        else:
+            mean = ops.convert_to_tensor(self.moving_mean)
+        shift = -mean if self.bias is None else self.bias - mean
+        return self.scaled(inputs + ops.cast(shift, inputs.dtype))
+
+    def _batch_mean(self, inputs: Tensor) -> Tensor:
+        axes = tuple(range(len(inputs.shape) - 1))
+        mean = ops.cast(ops.mean(ops.cast(inputs, "float32"), axis=axes), "float32")
+        # Replicas may hold batches of different sizes: each counts with its own.
+        count = ops.cast(ops.prod(ops.stack(ops.shape(inputs)[:-1])), "float32")
+        return replica_sum(mean * count) / replica_sum(count)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def condense(self) -> None:
+        """Nothing to do: what inference uses is what is stored."""
+
+    def vanilla_export(self) -> keras.layers.Rescaling:
+        """A `keras.layers.Rescaling` with the same output at inference."""
+        shift = -self.moving_mean if self.bias is None else self.bias - self.moving_mean
+        offset = ops.convert_to_numpy(self.scaled(shift)).tolist()
+        return keras.layers.Rescaling(
+            self.k_coef_lip, offset, name=self.name, dtype=self.dtype_policy
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "use_bias": self.use_bias}
