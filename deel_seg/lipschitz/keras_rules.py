@@ -1,0 +1,132 @@
+"""Proved l2 bounds of Keras' own layers at inference; what is not listed here is refused.
+
+Each rule gives the factor of a layer with one input. `_shapes` are those of the inputs, with None
+where a size is unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+Shapes = Sequence[tuple[int | None, ...]]
+
+# Rearranging, dropping or zero-filling values, and what does nothing at inference.
+_UNIT = (
+    layers.Flatten, layers.Reshape, layers.Permute, layers.Identity,
+    layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D,
+    layers.Cropping1D, layers.Cropping2D, layers.Cropping3D,
+    layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
+    layers.GaussianNoise, layers.GaussianDropout, layers.GlobalMaxPooling2D,
+)  # fmt: skip
+
+# Largest slope of pointwise functions.
+_SLOPES = {
+    "linear": 1.0, "relu": 1.0, "relu6": 1.0, "tanh": 1.0, "softplus": 1.0, "softsign": 1.0,
+    "sigmoid": 0.25, "hard_sigmoid": 1.0 / 6.0, "leaky_relu": 1.0, "elu": 1.0, "hard_tanh": 1.0,
+}  # fmt: skip
+
+
+def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float | None:
+    """Bound from the network's input to the output of a Keras layer, or None if not known.
+
+    Args:
+        layer: The layer.
+        incoming: The same bounds of the layer's inputs.
+        shapes: Shapes of the layer's inputs.
+    """
+    if type(layer) in (layers.Add, layers.Subtract) or _is_operation(layer, "Add", "Subtract"):
+        # An array added to a tensor is a translation and no incoming bound.
+        return sum(incoming)
+    if type(layer) is layers.Average:
+        return sum(incoming) / len(incoming)
+    if type(layer) is layers.Concatenate or _is_operation(layer, "Concatenate"):
+        return math.sqrt(sum(bound * bound for bound in incoming))
+    factor = _factor(layer)
+    return None if factor is None or len(incoming) != 1 else factor * incoming[0]
+
+
+def _is_operation(layer: Any, *names: str) -> bool:
+    """Whether it is `keras.ops`' function of that name, as `x + y` in a functional graph."""
+    return type(layer).__module__ == "keras.src.ops.numpy" and type(layer).__name__ in names
+
+
+def _factor(layer: Any) -> float | None:
+    # Subclasses may compute anything, so a rule holds for the very class it was written for.
+    if type(layer) in _UNIT:
+        return 1.0
+    rule = _RULES.get(type(layer))
+    return None if rule is None else rule(layer)
+
+
+def _activation(layer: Any) -> float | None:
+    name = getattr(layer.activation, "__name__", None)
+    return (
+        _SLOPES.get(name)
+        if getattr(keras.activations, str(name), None) is layer.activation
+        else None
+    )
+
+
+def _relu(layer: Any) -> float | None:
+    # With a threshold the function jumps.
+    return max(1.0, abs(float(layer.negative_slope))) if not layer.threshold else None
+
+
+def _covering(layer: Any) -> float:
+    """Windows a pixel can lie in."""
+    return math.prod(
+        -(-pool // stride) for pool, stride in zip(layer.pool_size, layer.strides, strict=True)
+    )
+
+
+def _average_pooling(layer: Any) -> float:
+    # Cauchy-Schwarz in each window; windows cut by the border ("same") divide by fewer pixels.
+    pixels = math.prod(layer.pool_size) if layer.padding == "valid" else 1
+    return math.sqrt(_covering(layer) / pixels)
+
+
+def _up_sampling(layer: Any) -> float | None:
+    # A pixel is copied (or its weight of 1 an axis spread over) size[0] * size[1] times; rows of
+    # the interpolation sum to 1 and its columns to the factor, and |A|^2 <= |A|_1 |A|_inf.
+    if layer.interpolation not in ("nearest", "bilinear"):
+        return None
+    return math.sqrt(layer.size[0] * layer.size[1])
+
+
+def _batch_normalization(layer: Any) -> float:
+    scale = 1.0 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
+    if layer.gamma is not None:
+        scale = scale * _array(layer.gamma)
+    return float(np.max(np.abs(scale)))
+
+
+def _normalization(layer: Any) -> float | None:
+    if layer.invert:
+        return None
+    deviation = np.sqrt(_array(layer.variance))
+    return float(1.0 / max(np.min(deviation), keras.config.epsilon()))
+
+
+def _array(values: Any) -> np.ndarray:
+    return ops.convert_to_numpy(values).astype("float64")
+
+
+_RULES: dict[type, Callable[[Any], float | None]] = {
+    layers.ReLU: _relu,
+    layers.LeakyReLU: lambda layer: max(1.0, abs(float(layer.negative_slope))),
+    layers.ELU: lambda layer: max(1.0, abs(float(layer.alpha))),
+    layers.Activation: _activation,
+    layers.MaxPooling2D: lambda layer: math.sqrt(_covering(layer)),
+    layers.AveragePooling2D: _average_pooling,
+    layers.GlobalAveragePooling2D: lambda layer: 1.0,
+    layers.UpSampling2D: _up_sampling,
+    layers.BatchNormalization: _batch_normalization,
+    layers.Normalization: _normalization,
+    layers.Rescaling: lambda layer: float(np.max(np.abs(np.asarray(layer.scale, "float64")))),
+}
