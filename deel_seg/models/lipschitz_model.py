@@ -1,0 +1,106 @@
+"""Functional Keras models that know their Lipschitz constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import tree
+
+from deel_seg.certificates import CertifiedMetric
+from deel_seg.layers.lipschitz_layer import Condensable
+from deel_seg.lipschitz import lipschitz_bound
+
+
+@keras.saving.register_keras_serializable("deel_seg")
+class LipschitzModel(keras.Model):
+    """A functional Keras model whose Lipschitz constant is proved from its graph.
+
+    Built, compiled, trained, saved and loaded as any functional Keras model. On top of that:
+
+    - `lipschitz_constant` is a proved bound of its l2 Lipschitz constant at inference;
+    - certified metrics given to `compile` take that constant, and one given a smaller constant is
+      refused;
+    - `evaluate` and `predict` (and so the validation in `fit`) run on condensed kernels.
+
+    Args:
+        inputs: Input tensor of the graph.
+        outputs: Its logits.
+        name: Name of the model.
+        **kwargs: Keras' arguments of a model.
+
+    Raises:
+        UnknownLipschitzBound: From `lipschitz_constant`, and so from `compile` with certified
+            metrics, if a layer has no known bound; the message names it.
+
+    Example:
+
+    >>> import keras, deel_seg
+    >>> from deel_seg.layers import MaxMin, OrthogonalConv2D
+    >>> inputs = keras.Input((None, None, 3))
+    >>> x = MaxMin()(OrthogonalConv2D(16, 3)(inputs))
+    >>> model = deel_seg.LipschitzModel(inputs, OrthogonalConv2D(5, 1)(x))
+    >>> model.lipschitz_constant
+    1.0
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+    @property
+    def lipschitz_constant(self) -> float:
+        """Proved bound of the l2 Lipschitz constant, input to logits, at inference."""
+        return lipschitz_bound(self)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' `compile`; certified metrics learn the model's constant here."""
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        metrics = tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
+        certified = [metric for metric in metrics if isinstance(metric, CertifiedMetric)]
+        if certified:
+            constant = self.lipschitz_constant
+            for metric in certified:
+                metric.bind_lipschitz_constant(constant)
+        super().compile(*args, **kwargs)
+
+    def condense(self) -> None:
+        """Composes every orthogonal kernel once, for inference until the weights change.
+
+        Raises:
+            ValueError: If weights have been pushed off the manifold and cannot be brought back.
+        """
+        for layer in self._flatten_layers(include_self=False):
+            if isinstance(layer, Condensable):
+                layer.condense()
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras' `evaluate`, on condensed kernels."""
+        self.condense()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras' `predict`, on condensed kernels."""
+        self.condense()
+        return super().predict(*args, **kwargs)
+
+    def vanilla_export(self) -> keras.Model:
+        """The same network with orthogonal convolutions and centerings as plain Keras layers.
+
+        Same logits to float precision; nothing keeps it Lipschitz if it is trained further. Layers
+        without weights (activations, scaled sums) stay those of `deel_seg.layers`.
+        """
+        self.condense()
+
+        def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+            if isinstance(layer, Condensable):
+                return layer.vanilla_export()
+            return layer.__class__.from_config(layer.get_config())
+
+        exported = keras.models.clone_model(
+            keras.Model(self.inputs, self.outputs, name=self.name), clone_function=plain
+        )
+        for source, target in zip(self.layers, exported.layers, strict=True):
+            if not isinstance(source, Condensable):
+                target.set_weights(source.get_weights())
+        return exported
