@@ -39,7 +39,7 @@ def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) 
     if not IS_TENSORFLOW:
         return jax.jit(function, static_argnames=tuple(static_argnames))
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def specialised(static: tuple[tuple[str, Any], ...]) -> Callable:
         return tf.function(functools.partial(function, **dict(static)), reduce_retracing=True)
 

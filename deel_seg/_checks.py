@@ -25,8 +25,9 @@ def check_real(
     """Returns `value` as a finite float within the bounds, or raises."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"`{name}` must be a finite number. {received(**{name: value})}")
-    low = value <= minimum if exclusive_minimum else value < minimum
-    high = value >= maximum if exclusive_maximum else value > maximum
+    number = float(value)
+    low = number <= minimum if exclusive_minimum else number < minimum
+    high = number >= maximum if exclusive_maximum else number > maximum
     if low or high:
         parts = []
         if minimum > -math.inf:
@@ -34,7 +35,7 @@ def check_real(
         if maximum < math.inf:
             parts.append(f"{'<' if exclusive_maximum else '<='} {maximum:g}")
         raise ValueError(f"`{name}` must be {' and '.join(parts)}. {received(**{name: value})}")
-    return float(value)
+    return number
 
 
 def check_integer(name: str, value: Any, *, minimum: int | None = None) -> int:

@@ -1,7 +1,6 @@
 """Proved l2 bounds of Keras' own layers at inference; what is not listed here is refused.
 
-Each rule gives the factor of a layer with one input. `_shapes` are those of the inputs, with None
-where a size is unknown.
+Each rule gives the factor of a layer with one input.
 """
 
 from __future__ import annotations
@@ -38,13 +37,17 @@ def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float 
     Args:
         layer: The layer.
         incoming: The same bounds of the layer's inputs.
-        shapes: Shapes of the layer's inputs.
+        shapes: Shapes of the layer's inputs, then of its outputs; None where a size is unknown.
     """
+    # Broadcasting repeats values, and a repeated value counts more than once.
+    same_shapes = len(set(shapes)) == 1
     if type(layer) in (layers.Add, layers.Subtract) or _is_operation(layer, "Add", "Subtract"):
         # An array added to a tensor is a translation and no incoming bound.
-        return sum(incoming)
+        return sum(incoming) if same_shapes else None
     if type(layer) is layers.Average:
-        return sum(incoming) / len(incoming)
+        return sum(incoming) / len(incoming) if same_shapes else None
+    if type(layer) in (layers.Rescaling, layers.Normalization) and not same_shapes:
+        return None
     if type(layer) is layers.Concatenate or _is_operation(layer, "Concatenate"):
         return math.sqrt(sum(bound * bound for bound in incoming))
     factor = _factor(layer)
@@ -65,12 +68,11 @@ def _factor(layer: Any) -> float | None:
 
 
 def _activation(layer: Any) -> float | None:
-    name = getattr(layer.activation, "__name__", None)
-    return (
-        _SLOPES.get(name)
-        if getattr(keras.activations, str(name), None) is layer.activation
-        else None
-    )
+    # By identity: a function of the user's own may bear the name of one of Keras'.
+    for name, slope in _SLOPES.items():
+        if layer.activation is keras.activations.get(name):
+            return slope
+    return None
 
 
 def _relu(layer: Any) -> float | None:
@@ -103,14 +105,23 @@ def _batch_normalization(layer: Any) -> float:
     scale = 1.0 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
     if layer.gamma is not None:
         scale = scale * _array(layer.gamma)
-    return float(np.max(np.abs(scale)))
+    # The layer forms this factor in float32, with three roundings.
+    return float(np.max(np.abs(scale))) * (1.0 + 2.0**-21)
 
 
 def _normalization(layer: Any) -> float | None:
     if layer.invert:
         return None
-    deviation = np.sqrt(_array(layer.variance))
-    return float(1.0 / max(np.min(deviation), keras.config.epsilon()))
+    variance = np.min(_array(layer.variance))
+    # The layer takes the root in float32, which may round it down.
+    deviation = min(np.sqrt(variance), float(np.sqrt(np.float32(variance))))
+    return float(1.0 / max(deviation, keras.config.epsilon()))
+
+
+def _rescaling(layer: Any) -> float:
+    # The layer may round its factor up, to float32.
+    scale = np.asarray(layer.scale, "float64")
+    return float(max(np.max(np.abs(scale)), np.max(np.abs(scale.astype("float32")))))
 
 
 def _array(values: Any) -> np.ndarray:
@@ -128,5 +139,5 @@ _RULES: dict[type, Callable[[Any], float | None]] = {
     layers.UpSampling2D: _up_sampling,
     layers.BatchNormalization: _batch_normalization,
     layers.Normalization: _normalization,
-    layers.Rescaling: lambda layer: float(np.max(np.abs(np.asarray(layer.scale, "float64")))),
+    layers.Rescaling: _rescaling,
 }

@@ -64,6 +64,12 @@ class LipschitzModel(keras.Model):
                 metric.bind_lipschitz_constant(constant)
         super().compile(*args, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras leaves this to whoever overrides `compile`.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
     def condense(self) -> None:
         """Composes every orthogonal kernel once, for inference until the weights change.
 

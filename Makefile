@@ -1,0 +1,52 @@
+# The two commands of this project: `make demo` and `make test`.
+# Both need Python 3.10 to 3.13, pip and a package index, and make their own environment, .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# TensorFlow's log at start-up, and a notice of mkdocs-material's about another program.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export NO_MKDOCS_2_WARNING ?= 1
+
+# What has to give the same answers on the second Keras backend.
+PORTABLE := certificates layers lipschitz losses models parametrizations
+
+.PHONY: demo test lint types pytest pytest-jax quickstart docs clean
+
+demo: $(VENV)/.core
+	$(BIN)/python examples/quickstart.py
+
+test: lint types pytest pytest-jax quickstart docs
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+pytest: $(VENV)/.dev
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q
+
+pytest-jax: $(VENV)/.dev
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
+
+quickstart: $(VENV)/.core
+	$(BIN)/python examples/quickstart.py --toy
+
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[visualize]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) -e '.[dev,docs]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist site runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

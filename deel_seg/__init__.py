@@ -1,0 +1,34 @@
+"""Certifiably robust semantic segmentation with Lipschitz networks."""
+
+from importlib.metadata import version
+
+from deel_seg import certificates, data, layers, lipschitz, losses, models, visualize
+from deel_seg.models import (
+    FCN,
+    DeepLabV3,
+    LipDeepLabV3,
+    LipFCN,
+    LipschitzModel,
+    LipUNet,
+    UNet,
+)
+
+__version__ = version("deel_seg")
+
+__all__ = [
+    "FCN",
+    "DeepLabV3",
+    "LipDeepLabV3",
+    "LipFCN",
+    "LipUNet",
+    "LipschitzModel",
+    "UNet",
+    "__version__",
+    "certificates",
+    "data",
+    "layers",
+    "lipschitz",
+    "losses",
+    "models",
+    "visualize",
+]
