@@ -1,0 +1,9 @@
+"""Keras metrics over the certificates, usable in `compile`, `fit` and `evaluate`."""
+
+from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.metrics.crpa import CRPA
+from deel_seg.certificates.metrics.crs import CRS
+from deel_seg.certificates.metrics.pixel_accuracy import PixelAccuracy
+from deel_seg.certificates.metrics.stability_radius import StabilityRadius
+
+__all__ = ["CRPA", "CRS", "CertifiedMetric", "PixelAccuracy", "StabilityRadius"]

@@ -1,0 +1,130 @@
+"""What all certified metrics share: the Lipschitz constant, the options, the mean over images."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+from keras import ops
+
+from deel_seg._backend import accumulation_dtype
+from deel_seg._checks import check_real, received
+from deel_seg.certificates.metrics.image_mean import ImageMean
+from deel_seg.certificates.metrics.pixel_weights import image_weights
+from deel_seg.certificates.pixels import integer_labels
+
+Tensor = Any
+
+
+class CertifiedMetric(ImageMean, abc.ABC):
+    """Mean over images of a certificate; a subclass says which one.
+
+    Args:
+        lipschitz_constant: Proved upper bound of the map from image to logits. `None` takes the
+            one of the model the metric is compiled with.
+        ignore_class: Label of the pixels left out, such as 255 for void.
+        p: Norm of the attack: 1, 2 or `inf`.
+        logit_tolerance: How far each logit may be from its exact value.
+        name: Name in the logs; Keras needs it free of dots there, and different for each metric.
+        dtype: Passed on to Keras.
+
+    Call arguments:
+        y_true: `(batch, H, W)` or `(batch, H, W, 1)`, class ids.
+        y_pred: `(batch, H, W, classes)`, logits.
+        sample_weight: One weight an image, `(batch,)`; or 0 and 1 over pixels, `(batch, H, W)`,
+            of which the zeros are left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        lipschitz_constant: float | None = None,
+        ignore_class: int | None = None,
+        p: float = 2,
+        logit_tolerance: float = 0.0,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
+        if lipschitz_constant is not None:
+            check_real("lipschitz_constant", lipschitz_constant, minimum=0, exclusive_minimum=True)
+        self.lipschitz_constant = lipschitz_constant
+        self.p = p
+        self.logit_tolerance = check_real("logit_tolerance", logit_tolerance, minimum=0)
+        self._model_lipschitz_constant: float | None = None
+        # A variable, so that a compiled step sees a constant bound anew; not summed over replicas.
+        self._constant = self.add_variable(
+            (),
+            "zeros",
+            dtype=accumulation_dtype(),
+            aggregation="only_first_replica",
+            name="lipschitz_constant",
+        )
+        self._store_constant()
+
+    @property
+    def effective_lipschitz_constant(self) -> float | None:
+        """The constant in use: the metric's own, else the compiled model's, else `None`."""
+        if self.lipschitz_constant is None:
+            return self._model_lipschitz_constant
+        return self.lipschitz_constant
+
+    def bind_lipschitz_constant(self, constant: float) -> None:
+        """Tells the metric the constant of the model it is compiled with; may be called again.
+
+        Raises:
+            ValueError: When the metric was given a smaller one, with which it would certify more
+                than holds.
+        """
+        check_real("lipschitz_constant", constant, minimum=0, exclusive_minimum=True)
+        if self.lipschitz_constant is not None and self.lipschitz_constant < constant:
+            raise ValueError(
+                f"Metric `{self.name}` was given a `lipschitz_constant` below the model's, "
+                f"{constant!r}, and would certify more than holds. "
+                f"{received(lipschitz_constant=self.lipschitz_constant)}"
+            )
+        self._model_lipschitz_constant = float(constant)
+        self._store_constant()
+
+    def reset_state(self) -> None:
+        super().reset_state()
+        self._store_constant()
+
+    @abc.abstractmethod
+    def certificate(
+        self, logits: Tensor, labels: Tensor, mask: Tensor | None, options: dict[str, Any]
+    ) -> Tensor:
+        """Certified value of each image, `(batch,)`; `options` go to the certificate function."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        logits = ops.convert_to_tensor(y_pred)
+        labels = integer_labels(y_true)
+        mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
+        values = self.certificate(logits, labels, mask, self._options())
+        self.accumulate(values, weights, empty)
+
+    def _store_constant(self) -> None:
+        # Rounding to nearest in float32 is within what the certificates add to the constant.
+        self._constant.assign(self.effective_lipschitz_constant or 0.0)
+
+    def _options(self) -> dict[str, Any]:
+        if self.effective_lipschitz_constant is None:
+            raise ValueError(
+                f"Metric `{self.name}` needs the Lipschitz constant of the model: pass "
+                "lipschitz_constant=... to the metric, or compile it with a model that knows its "
+                f"own. {received(lipschitz_constant=None)}"
+            )
+        return {
+            "lipschitz_constant": ops.convert_to_tensor(self._constant),
+            "p": self.p,
+            "ignore_class": self.ignore_class,
+            "logit_tolerance": self.logit_tolerance,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "lipschitz_constant": self.lipschitz_constant,
+            "p": self.p,
+            "logit_tolerance": self.logit_tolerance,
+        }

@@ -1,0 +1,51 @@
+"""CRS, the mean certified stability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from deel_seg._checks import check_real
+from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.stability import worst_case_stability
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deel_seg")
+class CRS(CertifiedMetric):
+    """Certified robust stability: the mean of `worst_case_stability` over images.
+
+    The labels only tell which pixels to ignore.
+
+    Args:
+        eps: Budget of the attack, `>= 0`, in the units of the model input.
+        name: `"crs"`; give each budget a name of its own where there are several.
+        **kwargs: `lipschitz_constant`, `ignore_class`, `p`, `logit_tolerance`, `dtype`, see
+            `CertifiedMetric`.
+
+    Example:
+    >>> import numpy as np
+    >>> from deel_seg.certificates import CRS
+    >>> metric = CRS(eps=1.0, lipschitz_constant=1.0)
+    >>> margins = np.array([[[1.0, 2.0], [3.0, 3.0]]], dtype="float32")
+    >>> logits = np.stack([margins, np.zeros_like(margins)], axis=-1)
+    >>> print(f"{float(metric(np.zeros((1, 2, 2), 'int32'), logits)):.4f}")
+    0.7500
+
+    References:
+        Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 19-21.
+    """
+
+    def __init__(self, eps: float, *, name: str = "crs", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.eps = check_real("eps", eps, minimum=0)
+
+    def certificate(
+        self, logits: Tensor, labels: Tensor, mask: Tensor | None, options: dict[str, Any]
+    ) -> Tensor:
+        return worst_case_stability(logits, labels=labels, eps=self.eps, mask=mask, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "eps": self.eps}

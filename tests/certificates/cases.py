@@ -1,0 +1,45 @@
+"""Logits that certificates may stumble over, small enough for exact arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def adversarial_logits() -> dict[str, np.ndarray]:
+    """Name to float32 logits `(1, H, W, K)`."""
+    generator = np.random.default_rng(7)
+    square = (1, 4, 4)  # One shape for most cases, so that few of them compile anew.
+    one_large = np.full((1, 16, 16, 1), 0.1)
+    one_large[0, 3, 3] = 1e4
+    return {
+        "random": generator.normal(size=(*square, 3)),
+        "ties": generator.integers(0, 2, (*square, 3)),
+        "zero": np.zeros((*square, 3)),
+        "huge": 3e38 * generator.uniform(-1, 1, (*square, 3)),
+        "cancelling": 1e4 + 1e-2 * generator.normal(size=(*square, 3)),
+        "one class": np.tile([2.0, 0.0, -1.0], (*square, 1)),
+        "mixed scales": 10.0 ** generator.uniform(-30, 30, (*square, 3)),
+        "subnormal": 1e-40 * generator.normal(size=(*square, 3)),
+        # Half of the smallest normal number: flushed to zero, its margin would double.
+        "beside subnormal": np.tile([2.0**-126, 2.0**-127, -1.0], (*square, 1)),
+        "nineteen classes": generator.normal(size=(1, 3, 4, 19)),
+        "binary": generator.normal(size=(*square, 1)),
+        "binary zero": np.tile([[0.0], [-0.0], [1.0], [-1.0]], (1, 4, 1, 1)),
+        "one pixel": np.array([[[[0.5, 0.25]]]]),
+        "one large among small": one_large * np.array([1.0, 0.0]),
+    }
+
+
+CASES = {name: np.asarray(logits, "float32") for name, logits in adversarial_logits().items()}
+
+
+def labels_for(logits: np.ndarray, seed: int = 0, ignore: int | None = None) -> np.ndarray:
+    """Labels `(1, H, W)` that mostly agree with the prediction, some of them `ignore`."""
+    generator = np.random.default_rng(seed)
+    binary = logits.shape[-1] == 1
+    predicted = (logits[..., 0] > 0) if binary else logits.argmax(-1)
+    random = generator.integers(0, max(2, logits.shape[-1]), predicted.shape)
+    labels = np.where(generator.random(predicted.shape) < 0.8, predicted, random).astype("int32")
+    if ignore is not None:
+        labels[generator.random(labels.shape) < 0.2] = ignore
+    return labels
