@@ -23,7 +23,8 @@ class BatchCentering(LipschitzLayer, Condensable):
     an isometry.
 
     Args:
-        momentum: Weight of the past in the moving mean, in `[0, 1)`.
+        momentum: Weight of the past in the moving mean, in `[0, 1)`. Before `1 / (1 - momentum)`
+            batches were seen, the moving mean is the plain mean of those that were.
         use_bias: Whether to learn a bias.
         k_coef_lip: Factor of the output.
         **kwargs: Keras' arguments of a layer.
@@ -43,7 +44,7 @@ class BatchCentering(LipschitzLayer, Condensable):
         The paper's appendix C.
     """
 
-    def __init__(self, *, momentum: float = 0.9, use_bias: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, momentum: float = 0.95, use_bias: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.momentum = check_real(
             "momentum", momentum, minimum=0.0, maximum=1.0, exclusive_maximum=True
@@ -56,6 +57,10 @@ class BatchCentering(LipschitzLayer, Condensable):
             name="moving_mean", shape=channels, initializer="zeros", trainable=False,
             dtype="float32", autocast=False,
         )  # fmt: skip
+        self.batches = self.add_weight(
+            name="batches", shape=(), initializer="zeros", trainable=False,
+            dtype="float32", autocast=False,
+        )  # fmt: skip
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -66,13 +71,17 @@ class BatchCentering(LipschitzLayer, Condensable):
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if training:
             mean = self._batch_mean(inputs)
-            self.moving_mean.assign(
-                self.momentum * self.moving_mean + (1.0 - self.momentum) * ops.stop_gradient(mean)
-            )
+            self._remember(ops.stop_gradient(mean))
         else:
             mean = ops.convert_to_tensor(self.moving_mean)
         shift = -mean if self.bias is None else self.bias - mean
         return self.scaled(inputs + ops.cast(shift, inputs.dtype))
+
+    def _remember(self, mean: Tensor) -> None:
+        # float32 counts to 2^24 and then stands still, long after the count has lost its say.
+        self.batches.assign(self.batches + 1.0)
+        rate = ops.maximum(1.0 - self.momentum, 1.0 / self.batches)
+        self.moving_mean.assign(self.moving_mean + rate * (mean - self.moving_mean))
 
     def _batch_mean(self, inputs: Tensor) -> Tensor:
         axes = tuple(range(len(inputs.shape) - 1))

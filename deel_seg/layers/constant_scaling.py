@@ -32,7 +32,7 @@ class ConstantScaling(LipschitzLayer):
         self.factor = check_real("factor", factor, minimum=0.0, exclusive_minimum=True)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.scaled(inputs * self.factor)
+        return self.scaled(inputs, self.factor)
 
     def lipschitz_bound(self, *input_bounds: float) -> float:
         return self.factor * super().lipschitz_bound(*input_bounds)

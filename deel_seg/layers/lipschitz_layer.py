@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
 import keras
@@ -53,6 +54,19 @@ if IS_TENSORFLOW:
         LipschitzContract, Condensable = base_layer.LipschitzLayer, base_layer.Condensable
 
 
+_SIGNIFICANT_BITS = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
+
+
+def rounded_down(factor: float, dtype: str) -> float:
+    """Largest number of `dtype` that is not above `factor`, for `factor` above 0.
+
+    A factor is rounded when it meets a tensor, and one rounded up would exceed a layer's bound.
+    """
+    bits = _SIGNIFICANT_BITS[dtype]
+    fraction, exponent = math.frexp(factor)
+    return math.ldexp(math.floor(math.ldexp(fraction, bits)), exponent - bits)
+
+
 class LipschitzLayer(keras.layers.Layer, LipschitzContract):
     """A Keras layer that states a proved l2 Lipschitz bound.
 
@@ -91,8 +105,11 @@ class LipschitzLayer(keras.layers.Layer, LipschitzContract):
         """Sets the factor of the output. Models traced before must be compiled again."""
         self.k_coef_lip = check_real("k_coef_lip", klip_factor, minimum=0.0, exclusive_minimum=True)
 
-    def scaled(self, outputs: Tensor) -> Tensor:
-        return outputs if self.k_coef_lip == 1.0 else outputs * self.k_coef_lip
+    def scaled(self, outputs: Tensor, factor: float = 1.0) -> Tensor:
+        """`outputs` times `factor` and `k_coef_lip`, rounded down."""
+        dtype = keras.backend.standardize_dtype(outputs.dtype)
+        total = rounded_down(factor * self.k_coef_lip, dtype)
+        return outputs if total == 1.0 else outputs * total
 
     def _compute_lip_coef(self, input_shape: Any = None) -> float:
         return 1.0

@@ -153,6 +153,12 @@ class OrthogonalConv2D(OrthogonalKernelLayer):
                 input_shape[1:3], self.kernel_size, self.strides, self.dilation_rate, strict=True
             )
         ]
+        if any(size is not None and size < 1 for size in sizes):
+            raise ValueError(
+                f"The image is smaller than the kernel of layer {self.name!r}, "
+                f"{self.kernel_size} with dilation {self.dilation_rate}. "
+                + received(input_shape=tuple(input_shape))
+            )
         return (input_shape[0], *sizes, self.filters)
 
     def vanilla_export(self) -> keras.layers.Conv2D:

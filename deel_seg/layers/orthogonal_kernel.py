@@ -90,13 +90,12 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
 
     def effective_kernel(self, training: bool | None = False) -> Tensor:
         """Float32 kernel `(height, width, c_in / groups, c_out)` of the forward direction."""
-        values = [ops.convert_to_tensor(factor) for factor in self.factors]
+        # Read once, by copy: TensorFlow's custom gradients take tensors, and no variables.
+        values = [ops.copy(factor) for factor in self.factors]
         if training:
             return self._compose(*[tangent(value) for value in values])
-        sources = [
-            ops.convert_to_tensor(getattr(self, f"{name}_of_kernel")) for name in self._factor_names
-        ]
-        return self._kept_or_composed(ops.convert_to_tensor(self.kernel), sources, values)
+        sources = [ops.copy(getattr(self, f"{name}_of_kernel")) for name in self._factor_names]
+        return self._kept_or_composed(ops.copy(self.kernel), sources, values)
 
     def _kept_or_composed(self, kernel: Tensor, sources: list[Tensor], values: list[Tensor]) -> Any:
         count = len(values)

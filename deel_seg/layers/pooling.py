@@ -66,7 +66,7 @@ class ScaledAveragePooling2D(WindowPooling):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.scaled(self._window_mean(inputs) * math.sqrt(self._pixels))
+        return self.scaled(self._window_mean(inputs), math.sqrt(self._pixels))
 
 
 @keras.saving.register_keras_serializable("deel_seg")

@@ -47,7 +47,7 @@ class RMSScaling(LipschitzLayer):
         return math.sqrt(self.dim_out / self.dim_in)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return self.scaled(inputs * self.factor)
+        return self.scaled(inputs, self.factor)
 
     def lipschitz_bound(self, *input_bounds: float) -> float:
         return self.factor * super().lipschitz_bound(*input_bounds)

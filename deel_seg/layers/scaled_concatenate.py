@@ -50,7 +50,7 @@ class ScaledConcatenate(LipschitzLayer):
         self.built = True
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.scaled(ops.concatenate(inputs, axis=-1) * (1.0 / math.sqrt(len(inputs))))
+        return self.scaled(ops.concatenate(inputs, axis=-1), 1.0 / math.sqrt(len(inputs)))
 
     def lipschitz_bound(self, *input_bounds: float) -> float:
         squares = sum(bound * bound for bound in input_bounds)

@@ -27,7 +27,7 @@ _UNIT = (
 # Largest slope of pointwise functions.
 _SLOPES = {
     "linear": 1.0, "relu": 1.0, "relu6": 1.0, "tanh": 1.0, "softplus": 1.0, "softsign": 1.0,
-    "sigmoid": 0.25, "hard_sigmoid": 1.0 / 6.0, "leaky_relu": 1.0, "elu": 1.0, "hard_tanh": 1.0,
+    "sigmoid": 0.25, "hard_sigmoid": 0.1666667, "leaky_relu": 1.0, "elu": 1.0, "hard_tanh": 1.0,
 }  # fmt: skip
 
 
@@ -46,12 +46,20 @@ def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float 
         return sum(incoming) if same_shapes else None
     if type(layer) is layers.Average:
         return sum(incoming) / len(incoming) if same_shapes else None
-    if type(layer) in (layers.Rescaling, layers.Normalization) and not same_shapes:
+    if type(layer) is layers.Rescaling and not all(
+        _fits(np.shape(values), shapes[0]) for values in (layer.scale, layer.offset)
+    ):
         return None
     if type(layer) is layers.Concatenate or _is_operation(layer, "Concatenate"):
         return math.sqrt(sum(bound * bound for bound in incoming))
     factor = _factor(layer)
     return None if factor is None or len(incoming) != 1 else factor * incoming[0]
+
+
+def _fits(values: Sequence[int], shape: Sequence[int | None]) -> bool:
+    """Whether an array of shape `values` meets a tensor of shape `shape` without enlarging it."""
+    pairs = zip(reversed(values), reversed(shape), strict=False)
+    return len(values) <= len(shape) and all(value in (1, size) for value, size in pairs)
 
 
 def _is_operation(layer: Any, *names: str) -> bool:

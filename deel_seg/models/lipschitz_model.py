@@ -58,17 +58,29 @@ class LipschitzModel(keras.Model):
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         metrics = tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
         certified = [metric for metric in metrics if isinstance(metric, CertifiedMetric)]
-        if certified:
-            constant = self.lipschitz_constant
-            for metric in certified:
-                metric.bind_lipschitz_constant(constant)
+        # As a function: Keras would count the metrics in a list of ours a second time.
+        self._certified_metrics = lambda: certified
+        self._bind_metrics()
         super().compile(*args, **kwargs)
+
+    def _bind_metrics(self) -> bool:
+        """Tells the certified metrics the constant; whether it is another than before."""
+        certified = self._certified_metrics() if hasattr(self, "_certified_metrics") else []
+        if not certified:
+            return False
+        constant = self.lipschitz_constant
+        for metric in certified:
+            metric.bind_lipschitz_constant(constant)
+        changed = constant != getattr(self, "_bound_constant", constant)
+        self._bound_constant = constant
+        return changed
+        # An optimiser that finds its variables missing in the first step has that step traced twice.
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to whoever overrides `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built and self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
 
     def condense(self) -> None:
         """Composes every orthogonal kernel once, for inference until the weights change.
@@ -83,6 +95,10 @@ class LipschitzModel(keras.Model):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras' `evaluate`, on condensed kernels."""
         self.condense()
+        # A BatchNormalization's weights, or a factor set by hand, may have moved the constant,
+        # which the compiled function holds as a number.
+        if self._bind_metrics():
+            self.test_function = None
         return super().evaluate(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:

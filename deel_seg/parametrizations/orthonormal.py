@@ -62,7 +62,7 @@ def bounded(matrix: Tensor) -> Tensor:
     return matrix / norm
 
 
-def retract(matrix: Tensor, iterations: int = 2) -> Tensor:
+def retract(matrix: Tensor, iterations: int = 3) -> Tensor:
     """Brings `(..., rows, columns)` near orthonormal columns back onto the manifold.
 
     Each Björck step maps a singular value `s` to `(3 s - s^3) / 2`: an error `e` becomes `1.5 e^2`,
@@ -71,7 +71,8 @@ def retract(matrix: Tensor, iterations: int = 2) -> Tensor:
 
     Args:
         matrix: Float32 tensor.
-        iterations: Björck steps. Two suffice after an optimiser step.
+        iterations: Björck steps. Three suffice after an optimiser step of Adam's at a rate of
+            5e-3, which moves singular values by up to 0.2.
 
     Returns:
         Tensor of the same shape.
@@ -116,7 +117,7 @@ def orthonormality_error(matrix: Tensor) -> np.ndarray:
 class Orthonormal(keras.constraints.Constraint):
     """Puts a variable back on the manifold after each update; see `retract`."""
 
-    def __init__(self, iterations: int = 2) -> None:
+    def __init__(self, iterations: int = 3) -> None:
         self.iterations = iterations
 
     def __call__(self, w: Tensor) -> Tensor:
@@ -137,8 +138,7 @@ class OrthonormalInitializer(keras.initializers.Initializer):
         self.seed = seed
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
-        seed = keras.random.SeedGenerator(self.seed).next() if self.seed is not None else None
-        gaussian = keras.random.normal(shape, dtype="float32", seed=seed)
+        gaussian = keras.random.normal(shape, dtype="float32", seed=self.seed)
         array = ops.convert_to_numpy(gaussian).astype("float64")
         factor, triangle = np.linalg.qr(array)
         # The signs of the diagonal make the distribution uniform instead of LAPACK's choice.
