@@ -24,6 +24,7 @@ if IS_TENSORFLOW:
     import tensorflow as tf
 else:
     import jax
+    import jax.experimental
 
 
 def accumulation_dtype() -> str:
@@ -92,6 +93,17 @@ def exact_matmul(a: Any, b: Any) -> Any:
 def _tensor_float_32() -> bool:
     enabled = tf.config.experimental.tensor_float_32_execution_enabled()
     return enabled and bool(tf.config.list_logical_devices("GPU"))
+
+
+def read_at_run_time(variable: Any, on_host: Callable[[], Any]) -> Any:
+    """Value of a scalar float32 variable at the time a compiled step runs, not when it was traced.
+
+    TensorFlow reads variables when a step runs. A JAX step takes as state the variables of the
+    model, the optimiser and the metrics; any other is compiled in, so the host is asked instead.
+    """
+    if IS_TENSORFLOW:
+        return ops.convert_to_tensor(variable)
+    return jax.experimental.io_callback(on_host, jax.ShapeDtypeStruct((), "float32"))
 
 
 def replica_sum(tensor: Any) -> Any:
