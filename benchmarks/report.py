@@ -1,0 +1,207 @@
+"""Writes docs/results.md and its curves from the files under benchmarks/results.
+
+python benchmarks/report.py            writes them
+python benchmarks/report.py --check    fails if the page is not what the files give
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.trainings import RESULTS, RUNS, TITLES, command  # noqa: E402
+
+PAGE = ROOT / "docs" / "results.md"
+IMAGES = ROOT / "docs" / "images"
+Run = dict[str, Any]
+
+
+def read_runs() -> dict[str, Run]:
+    """Results and history of every run that has them."""
+    runs = {}
+    for name in RUNS:
+        folder = RESULTS / name
+        if not (folder / "results.json").exists():
+            continue
+        run = json.loads((folder / "results.json").read_text())
+        with (folder / "history.csv").open(newline="") as file:
+            run["history"] = list(csv.DictReader(file))
+        runs[name] = run
+    return runs
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(values: dict[str, Any], key: str, form: str = ".3f") -> str:
+    """A figure, or a dash where the run has none."""
+    return format(values[key], form) if values.get(key) is not None else "none"
+
+
+def trainings_table(runs: dict[str, Run]) -> str:
+    """One row a run: what the best epoch gives on the test split."""
+    header = [
+        "run", "constant", "weights", "epochs", "minutes of training", "pixel accuracy",
+        "mIoU", "CRPA(0.05)", "CRPA(0.1)", "CRPA(0.25)", "CRS(0.1)", "stability@50",
+    ]  # fmt: skip
+    keys = ["mean_iou", "crpa@0_05", "crpa@0_1", "crpa@0_25", "crs@0_1", "stability@50"]
+    rows = []
+    for name, run in runs.items():
+        constant = run["lipschitz_constant"]
+        rows.append(
+            [
+                TITLES[name],
+                "none" if constant is None else f"{constant:g}",
+                f"{run['parameters'] / 1e6:.2f} M",
+                str(run["epochs"]),
+                f"{run['training_seconds'] / 60:.1f}",
+                number(run["metrics"], "pixel_accuracy"),
+                *(number(run["metrics"], key) for key in keys),
+            ]
+        )
+    return table(header, rows)
+
+
+def models_table(rows: dict[str, Any]) -> str:
+    """One row a named model: constant, and how near to it the network was seen to come."""
+    header = [
+        "config", "weights", "constant", "largest ratio seen", "largest singular value seen",
+        "seconds a step, 64x64, batch 2",
+    ]  # fmt: skip
+    return table(
+        header,
+        [
+            [
+                name,
+                f"{row['parameters'] / 1e6:.1f} M",
+                f"{row['lipschitz_constant']:g}",
+                f"{row['largest_ratio']:.4f}",
+                f"{row['largest_singular_value']:.4f}",
+                f"{row['train_step_seconds_64']:.2f}",
+            ]
+            for name, row in rows.items()
+        ],
+    )
+
+
+def draw_curves(runs: dict[str, Run]) -> None:
+    """Validation accuracy and CRPA over the minutes of training, one picture a data set."""
+    from matplotlib.figure import Figure
+
+    for data in sorted({run["arguments"]["data"] for run in runs.values()}):
+        figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+        axes = figure.subplots()
+        chosen = {n: r for n, r in runs.items() if r["arguments"]["data"] == data}
+        for colour, (name, run) in zip(
+            ("#0072B2", "#D55E00", "#009E73"), chosen.items(), strict=False
+        ):
+            seconds, minutes = 0.0, []
+            for row in run["history"]:
+                seconds += float(row["seconds"])
+                minutes.append(seconds / 60)
+            prefix = "val_" if "val_loss" in run["history"][0] else ""
+            for key, style, what in (
+                ("pixel_accuracy", "-", "pixel accuracy"),
+                ("crpa", "--", f"CRPA({run['arguments']['monitor_eps']:g})"),
+            ):
+                if prefix + key in run["history"][0]:
+                    values = [float(row[prefix + key]) for row in run["history"]]
+                    axes.plot(minutes, values, style, color=colour, label=f"{TITLES[name]}: {what}")
+        axes.set_xlabel("minutes of training")
+        axes.set_ylabel(f"{'validation' if prefix else 'training'} split")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        figure.savefig(IMAGES / f"curves_{data}.png", dpi=110)
+
+
+def page(runs: dict[str, Run], models: dict[str, Any]) -> str:
+    """The page, from the files alone."""
+    commands = "\n\n".join(shlex.join(command(name)) for name in runs)
+    curves = "\n\n".join(
+        f"![Validation curves on {data}](images/curves_{data}.png)"
+        for data in sorted({run["arguments"]["data"] for run in runs.values()})
+    )
+    m2 = models.get("M2", {})
+    big = ""
+    if "forward_seconds_1024" in m2:
+        big = (
+            f'`LipDeepLabV3("M2", num_classes=19)` takes {m2["forward_seconds_1024"]:.1f} s for a '
+            "forward pass at 1024x1024 and "
+            f"{m2['train_step_seconds_256_jit']:.1f} s for a training step at 256x256, batch 2, "
+            "with `jit_compile=True`."
+        )
+    return f"""# Results
+
+Measured on two CPU cores, without a GPU. Made by `python benchmarks/report.py` from the files
+under `benchmarks/results`, which the runs wrote themselves.
+
+## Real data
+
+What the epoch with the best validation value gives on the test split: means over images, void
+pixels left out. Budgets are l2 norms of a change to an image in [0, 1]. mIoU is over the whole
+split, without attack. CamVid has 11 classes at 160x120, Pets 3 classes (border included) and
+Kvasir 2 at 128x128. The unconstrained twin has no constant and no certificate.
+
+{trainings_table(runs)}
+
+Minutes are those of the training steps on the machine above, other programs not excluded.
+
+{curves}
+
+The commands, with the data sets under the folder that `DEEL_SEG_DATA` names
+(`python benchmarks/trainings.py` runs them all):
+
+```sh
+{commands}
+```
+
+## Networks against their constant
+
+After 20 training steps at a learning rate of 5e-3: the largest ratio of output to input change
+over 200 pairs of images, far and near, smooth and rough; and the largest singular value of the
+Jacobian that 40 power iterations find. Neither may exceed the constant.
+(`python benchmarks/models.py`)
+
+{models_table(models)}
+
+{big}
+
+## Certified scenes
+
+Drawn scenes of the `shapes` data set, certified by the network that `make demo` trains.
+
+![Certificates of a drawn scene](images/shapes_certificates.png)
+"""
+
+
+def main() -> None:
+    """Writes the page, or compares it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    runs = read_runs()
+    models_file = RESULTS / "models.json"
+    models = json.loads(models_file.read_text()) if models_file.exists() else {}
+    text = page(runs, models)
+    if arguments.check:
+        if PAGE.read_text() != text:
+            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
+        return
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    draw_curves(runs)
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
