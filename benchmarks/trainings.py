@@ -25,7 +25,7 @@ _CAMVID = "--data camvid --size 120 160 --temperature 40"
 _PETS = "--data oxford_pets --size 128 128 --temperature 5"
 _KVASIR = "--data kvasir --size 128 128 --temperature 5"
 _OWN = f"--config '{json.dumps(OWN)}' --augmentation '{json.dumps(LIGHT)}'"
-_TWIN = "--model DeepLabV3 --config S --learning-rate 1e-3"
+_TWIN = "--model DeepLabV3 --config S --learning-rate 1e-3 --temperature 1"
 _LIGHT = f"--augmentation '{json.dumps(LIGHT)}'"
 
 RUNS = {
