@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import keras
+from keras import ops
 
 from deel_seg._backend import IS_TENSORFLOW
 from deel_seg._checks import check_real
@@ -65,6 +66,17 @@ def rounded_down(factor: float, dtype: str) -> float:
     bits = _SIGNIFICANT_BITS[dtype]
     fraction, exponent = math.frexp(factor)
     return math.ldexp(math.floor(math.ldexp(fraction, bits)), exponent - bits)
+
+
+def nan_unless_multiple(inputs: Tensor, size: Any, divisor: int) -> Tensor:
+    """`inputs`, or NaN where `size`, known only at run time, is no multiple of `divisor`.
+
+    XLA drops assertions. A network that must not run on a size yields no number there instead.
+    """
+    if isinstance(size, int):
+        return inputs
+    nan = ops.cast(float("nan"), inputs.dtype)
+    return ops.where(ops.equal(ops.mod(size, divisor), 0), inputs, nan)
 
 
 class LipschitzLayer(keras.layers.Layer, LipschitzContract):

@@ -9,6 +9,7 @@ from keras import ops
 
 from deel_seg._backend import check_multiple
 from deel_seg._checks import check_choice, check_integer, check_pair, received
+from deel_seg.layers.lipschitz_layer import nan_unless_multiple
 from deel_seg.layers.orthogonal_kernel import OrthogonalKernelLayer
 from deel_seg.parametrizations import AdaptiveOrthogonalKernel
 
@@ -135,6 +136,7 @@ class OrthogonalConv2D(OrthogonalKernelLayer):
                 f"`padding='circular'` of layer {self.name!r} needs an image that its strides "
                 f"{self.strides} divide: elsewhere windows overlap and the norm reaches 2.",
             )
+            inputs = nan_unless_multiple(inputs, size, stride)
             total = (kernel - 1) * self.dilation_rate[axis - 1] + 1 - stride
             if total:
                 # Indices modulo the size: a dilated kernel may go round more than once.

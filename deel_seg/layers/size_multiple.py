@@ -9,7 +9,7 @@ from keras import ops
 
 from deel_seg._backend import check_multiple
 from deel_seg._checks import check_integer, received
-from deel_seg.layers.lipschitz_layer import LipschitzLayer
+from deel_seg.layers.lipschitz_layer import LipschitzLayer, nan_unless_multiple
 
 Tensor = Any
 
@@ -48,8 +48,12 @@ class SizeMultiple(LipschitzLayer):
         self._check(inputs.shape)
         for size in ops.shape(inputs)[1:3]:
             check_multiple(
-                size, self.multiple, f"Height and width must be multiples of {self.multiple}."
+                size,
+                self.multiple,
+                f"Height and width must be multiples of {self.multiple}: pad images and labels "
+                "(with the ignored class) up to the next one.",
             )
+            inputs = nan_unless_multiple(inputs, size, self.multiple)
         return self.scaled(inputs)
 
     def _check(self, shape: Any) -> None:

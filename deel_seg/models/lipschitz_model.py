@@ -62,6 +62,9 @@ class LipschitzModel(keras.Model):
         self._certified_metrics = lambda: certified
         self._bind_metrics()
         super().compile(*args, **kwargs)
+        # An optimiser whose variables the first step has to make has that step traced twice.
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def _bind_metrics(self) -> bool:
         """Tells the certified metrics the constant; whether it is another than before."""
@@ -74,9 +77,6 @@ class LipschitzModel(keras.Model):
         changed = constant != getattr(self, "_bound_constant", constant)
         self._bound_constant = constant
         return changed
-        # An optimiser that finds its variables missing in the first step has that step traced twice.
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to whoever overrides `compile`.
@@ -113,16 +113,21 @@ class LipschitzModel(keras.Model):
         without weights (activations, scaled sums) stay those of `deel_seg.layers`.
         """
         self.condense()
+        return _plain_network(self)
 
-        def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-            if isinstance(layer, Condensable):
-                return layer.vanilla_export()
-            return layer.__class__.from_config(layer.get_config())
 
-        exported = keras.models.clone_model(
-            keras.Model(self.inputs, self.outputs, name=self.name), clone_function=plain
-        )
-        for source, target in zip(self.layers, exported.layers, strict=True):
-            if not isinstance(source, Condensable):
-                target.set_weights(source.get_weights())
-        return exported
+def _plain_network(model: keras.Model) -> keras.Model:
+    network = keras.Model(model.input, model.output, name=model.name)
+    exported = keras.models.clone_model(network, clone_function=_plain_layer)
+    for source, target in zip(network.layers, exported.layers, strict=True):
+        if not isinstance(source, (Condensable, keras.Model)):
+            target.set_weights(source.get_weights())
+    return exported
+
+
+def _plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, Condensable):
+        return layer.vanilla_export()
+    if isinstance(layer, keras.Model):
+        return _plain_network(layer)
+    return layer.__class__.from_config(layer.get_config())
