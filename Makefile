@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING ?= 1
 
+# A process per core, but no more than four: each holds a TensorFlow or JAX of its own.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4
+
 # What has to give the same answers on the second Keras backend.
 PORTABLE := certificates layers lipschitz losses models parametrizations
 
@@ -28,10 +31,10 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 pytest: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q
+	KERAS_BACKEND=tensorflow $(PYTEST)
 
 pytest-jax: $(VENV)/.dev
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
+	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
 
 quickstart: $(VENV)/.core
 	$(BIN)/python examples/quickstart.py --toy

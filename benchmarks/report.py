@@ -38,6 +38,13 @@ def read_runs() -> dict[str, Run]:
     return runs
 
 
+def read_models() -> dict[str, Any]:
+    """Rows of `benchmarks/models.py`, in the order of the configs."""
+    file = RESULTS / "models.json"
+    rows = json.loads(file.read_text()) if file.exists() else {}
+    return {name: rows[name] for name in ("S", "M1", "M2", "L", "R") if name in rows}
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
@@ -191,9 +198,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     runs = read_runs()
-    models_file = RESULTS / "models.json"
-    models = json.loads(models_file.read_text()) if models_file.exists() else {}
-    text = page(runs, models)
+    text = page(runs, read_models())
     if arguments.check:
         if PAGE.read_text() != text:
             raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")

@@ -1,0 +1,46 @@
+"""Settings that every test runs under: seeds, true float32, a GPU that is shared politely."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import pytest
+
+from tests.real_data import real_data_folder
+
+# Ampere and later GPUs multiply float32 matrices in TF32, 10 bits, unless told otherwise.
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
+else:
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "highest")
+    HAS_GPU = jax.default_backend() == "gpu"
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Seeds Python, NumPy and the backend before each test."""
+    keras.utils.set_random_seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips, with the reason, what this machine cannot run."""
+    missing = {}
+    if not HAS_GPU:
+        missing["gpu"] = "no GPU on this machine"
+    if real_data_folder() is None:
+        missing["data"] = "DEEL_SEG_DATA does not name a folder of data sets"
+    for item in items:
+        for marker, reason in missing.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
