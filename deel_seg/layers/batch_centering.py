@@ -37,7 +37,7 @@ class BatchCentering(LipschitzLayer, Condensable):
     >>> import keras
     >>> from deel_seg.layers import BatchCentering
     >>> x = keras.ops.convert_to_tensor([[1.0], [3.0]])
-    >>> BatchCentering()(x, training=True)[:, 0].numpy().tolist()
+    >>> keras.ops.convert_to_numpy(BatchCentering()(x, training=True))[:, 0].tolist()
     [-1.0, 1.0]
 
     References:

@@ -130,7 +130,8 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
             return
         for name in self._factor_names:
             self._restore(name)
-            getattr(self, f"{name}_of_kernel").assign(getattr(self, name))
+            # A copy: Keras' JAX trainer gives buffers away, and no two variables may share one.
+            getattr(self, f"{name}_of_kernel").assign(ops.copy(getattr(self, name)))
         self.kernel.assign(self._compose(*[ops.convert_to_tensor(f) for f in self.factors]))
 
     def _restore(self, name: str) -> None:

@@ -1,0 +1,78 @@
+"""What the orthogonal convolution and its adjoint have in common beside the kernel."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection
+from typing import Any
+
+import keras
+from keras import ops
+
+from deel_seg._checks import check_choice, check_integer, check_pair
+from deel_seg.layers.orthogonal_kernel import OrthogonalKernelLayer
+from deel_seg.parametrizations import AdaptiveOrthogonalKernel
+
+Tensor = Any
+
+
+class OrthogonalConvolution(OrthogonalKernelLayer):
+    """Arguments, bias and kernel of a convolution or transposed convolution.
+
+    Args:
+        filters: Channels out.
+        kernel_size: Integer or pair, at least `strides`.
+        strides: Integer or pair.
+        padding: One of `paddings`.
+        paddings: The paddings that keep the bound.
+        use_bias: Whether to add a bias.
+        **kwargs: Keras' arguments of a layer, and `k_coef_lip`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        strides: int | tuple[int, int],
+        padding: str,
+        *,
+        paddings: Collection[str],
+        use_bias: bool,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = check_integer("filters", filters, minimum=1)
+        self.kernel_size = check_pair("kernel_size", kernel_size)
+        self.strides = check_pair("strides", strides)
+        self.padding = check_choice("padding", padding, paddings)
+        self.use_bias = use_bias
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    @abc.abstractmethod
+    def kernel_plan(self, in_channels: int) -> AdaptiveOrthogonalKernel:
+        """The kernel for that many channels in; raises where there is none."""
+
+    def build(self, input_shape: Any) -> None:
+        self.build_factors(self.kernel_plan(input_shape[-1]))
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
+        self.built = True
+
+    def cast_kernel(self, training: bool | None) -> Tensor:
+        return ops.cast(self.effective_kernel(training), self.compute_dtype)
+
+    def biased(self, outputs: Tensor) -> Tensor:
+        """Outputs of the kernel with bias and factor."""
+        return self.scaled(outputs if self.bias is None else outputs + self.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "use_bias": self.use_bias,
+        }
