@@ -24,8 +24,9 @@ import deel_seg
 RESULTS = Path(__file__).parent / "results" / "models.json"
 CONFIGS = ("S", "M1", "M2", "L", "R")
 PIXELS = 64
-PAIRS = 200
-ITERATIONS = 40
+STEPS = 10
+PAIRS = 64
+ITERATIONS = 20
 
 
 def train_some_steps(model: keras.Model, size: int, steps: int, jit_compile: bool) -> float:
@@ -99,8 +100,11 @@ def measure(name: str) -> dict[str, Any]:
     model = deel_seg.LipDeepLabV3(name, num_classes=19)
     row: dict[str, Any] = {
         "parameters": int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
-        "train_step_seconds_64": train_some_steps(model, PIXELS, 20, jit_compile=False),
+        "train_step_seconds_64": train_some_steps(model, PIXELS, STEPS, jit_compile=False),
         "lipschitz_constant": model.lipschitz_constant,
+        "training_steps": STEPS,
+        "pairs": PAIRS,
+        "power_iterations": ITERATIONS,
     }
     model.condense()
     row["largest_ratio"] = largest_ratio(model, PAIRS)

@@ -132,6 +132,28 @@ def draw_curves(runs: dict[str, Run]) -> None:
         figure.savefig(IMAGES / f"curves_{data}.png", dpi=110)
 
 
+def networks(models: dict[str, Any]) -> str:
+    """The section on the named models."""
+    if not models:
+        return ""
+    row, big = next(iter(models.values())), models.get("M2", {})
+    text = f"""## Networks against their constant
+
+After {row["training_steps"]} training steps at a learning rate of 5e-3: the largest ratio of output
+to input change over {row["pairs"]} pairs of images, far and near, smooth and rough; and the largest
+singular value of the Jacobian that {row["power_iterations"]} power iterations find. Neither may
+exceed the constant. (`python benchmarks/models.py`)
+
+{models_table(models)}"""
+    if "forward_seconds_1024" in big:
+        text += f"""
+
+`LipDeepLabV3("M2", num_classes=19)` takes {big["forward_seconds_1024"]:.1f} s for a forward pass at
+1024x1024, and {big["train_step_seconds_256_jit"]:.1f} s for a training step at 256x256, batch 2,
+with `jit_compile=True`, once it is compiled."""
+    return text
+
+
 def page(runs: dict[str, Run], models: dict[str, Any]) -> str:
     """The page, from the files alone."""
     commands = "\n\n".join(shlex.join(command(name)) for name in runs)
@@ -139,15 +161,6 @@ def page(runs: dict[str, Run], models: dict[str, Any]) -> str:
         f"![Validation curves on {data}](images/curves_{data}.png)"
         for data in sorted({run["arguments"]["data"] for run in runs.values()})
     )
-    m2 = models.get("M2", {})
-    big = ""
-    if "forward_seconds_1024" in m2:
-        big = (
-            f'`LipDeepLabV3("M2", num_classes=19)` takes {m2["forward_seconds_1024"]:.1f} s for a '
-            "forward pass at 1024x1024 and "
-            f"{m2['train_step_seconds_256_jit']:.1f} s for a training step at 256x256, batch 2, "
-            "with `jit_compile=True`."
-        )
     return f"""# Results
 
 Measured on two CPU cores, without a GPU. Made by `python benchmarks/report.py` from the files
@@ -173,16 +186,7 @@ The commands, with the data sets under the folder that `DEEL_SEG_DATA` names
 {commands}
 ```
 
-## Networks against their constant
-
-After 20 training steps at a learning rate of 5e-3: the largest ratio of output to input change
-over 200 pairs of images, far and near, smooth and rough; and the largest singular value of the
-Jacobian that 40 power iterations find. Neither may exceed the constant.
-(`python benchmarks/models.py`)
-
-{models_table(models)}
-
-{big}
+{networks(models)}
 
 ## Certified scenes
 
