@@ -14,7 +14,7 @@ export NO_MKDOCS_2_WARNING ?= 1
 PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4
 
 # What has to give the same answers on the second Keras backend.
-PORTABLE := certificates layers lipschitz losses models parametrizations
+PORTABLE := certificates layers losses
 
 .PHONY: demo test lint types pytest pytest-jax quickstart docs clean
 
