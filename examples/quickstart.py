@@ -81,7 +81,7 @@ def main() -> None:
 
     batch, labels = next(iter(test))
     figure = deel_seg.visualize.certified_figure(
-        batch[0], model.predict_on_batch(batch)[0], labels[0], eps=0.25, **options,
+        batch[0], model.predict_on_batch(batch)[0], labels[0], eps=0.1, **options,
         class_names=info.class_names, palette=info.palette,
     )  # fmt: skip
     arguments.out.mkdir(parents=True, exist_ok=True)
