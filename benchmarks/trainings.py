@@ -30,8 +30,8 @@ _LIGHT = f"--augmentation '{json.dumps(LIGHT)}'"
 
 RUNS = {
     "camvid_own": f"{_CAMVID} {_OWN} --epochs 80",
-    "camvid_s": f"{_CAMVID} --config S {_LIGHT} --epochs 62",
-    "camvid_twin": f"{_CAMVID} {_TWIN} {_LIGHT} --epochs 75",
+    "camvid_s": f"{_CAMVID} --config S {_LIGHT} --epochs 100",
+    "camvid_twin": f"{_CAMVID} {_TWIN} {_LIGHT} --epochs 113",
     "pets_own": f"{_PETS} {_OWN} --epochs 20",
     "kvasir_own": f"{_KVASIR} {_OWN} --epochs 20",
 }

@@ -1,4 +1,4 @@
-"""What `keras.ops` cannot express: compilation, gradients, exact products, replicas.
+"""What `keras.ops` cannot express: compilation, gradients, exact products, bit patterns, replicas.
 
 Everything else in the library is written with `keras.ops` and runs on TensorFlow and on JAX.
 """
@@ -33,16 +33,20 @@ def accumulation_dtype() -> str:
 
 
 def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) -> Callable:
-    """Compiles `function` once per shape, dtype and value of its static keyword arguments.
+    """Compiles `function` with XLA, once per shape, dtype and value of its static arguments.
 
-    Static arguments must be hashable and passed by keyword; all others must be tensors.
+    Static arguments must be hashable and passed by keyword; all others must be tensors. XLA also
+    under TensorFlow: a pass over the logits costs there what it costs elsewhere once its
+    operations are fused, and several times that where each one writes its result to memory.
     """
     if not IS_TENSORFLOW:
         return jax.jit(function, static_argnames=tuple(static_argnames))
 
     @functools.cache
     def specialised(static: tuple[tuple[str, Any], ...]) -> Callable:
-        return tf.function(functools.partial(function, **dict(static)), reduce_retracing=True)
+        return tf.function(
+            functools.partial(function, **dict(static)), jit_compile=True, autograph=False
+        )
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -59,6 +63,31 @@ def is_concrete(*tensors: Any) -> bool:
             isinstance(tensor, keras.KerasTensor) for tensor in tensors
         )
     return not any(isinstance(tensor, (jax.core.Tracer, keras.KerasTensor)) for tensor in tensors)
+
+
+def float_bits(values: Any) -> Any:
+    """Bit patterns of float32 `values` as int32; those of non-negative floats are ordered alike."""
+    if IS_TENSORFLOW:
+        return tf.bitcast(values, tf.int32)
+    return jax.lax.bitcast_convert_type(values, "int32")
+
+
+def bits_float(bits: Any) -> Any:
+    """The float32 values of int32 bit patterns."""
+    if IS_TENSORFLOW:
+        return tf.bitcast(bits, tf.float32)
+    return jax.lax.bitcast_convert_type(bits, "float32")
+
+
+def segment_sum(values: Any, segments: Any, num_segments: Any) -> Any:
+    """Sums 1-D `values` by segment; those of a negative segment are left out.
+
+    `keras.ops.segment_sum` leaves them out on TensorFlow and wraps them around on JAX.
+    """
+    if IS_TENSORFLOW:
+        return tf.math.unsorted_segment_sum(values, segments, num_segments)
+    kept = jax.numpy.where(segments < 0, num_segments, segments)
+    return jax.numpy.zeros((num_segments,), values.dtype).at[kept].add(values, mode="drop")
 
 
 def vjp(function: Callable[..., Any], arguments: Sequence[Any], cotangent: Any) -> Sequence[Any]:

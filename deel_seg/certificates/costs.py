@@ -1,4 +1,9 @@
-"""Between margins, costs, budgets and radii: the p-th powers of the paper's knapsack."""
+"""Between margins, budgets and radii: the p-th powers of the paper's knapsack.
+
+Closing a margin $m$ between two logits takes $\\|\\alpha\\|_p = m\\,2^{(1-p)/p}$, each giving half; a
+single signed logit has to travel all of $|z|$. The factor is the same at every pixel, so the
+knapsack is over $m^p$ alone, and the factor is applied to its capacity and to its total.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +17,30 @@ from deel_seg.certificates.rounding import LARGEST, TINY, lowered, raised
 Tensor = Any
 
 
-def flip_costs(margins: Tensor, p: float, num_classes: int) -> Tensor:
-    r"""Lower-bounds the cost of closing each margin: the p-th power of the least logit change.
-
-    Closing a margin $m$ between two logits takes $\|\alpha\|_p = m\,2^{(1-p)/p}$, each giving
-    half; a single signed logit has to travel all of $|z|$. For `p = inf` a cost is the radius
-    itself. The margins' own slack of `2u` covers the rounding of one product.
-    """
-    if p == 2:
-        return margins * margins * (1.0 if num_classes == 1 else 0.5)
-    if p == 1 or num_classes == 1:
-        return margins
-    return margins * 0.5
+def _margins_per_change(p: float, num_classes: int) -> float:
+    """What a change of 1 is worth, as a sum of p-th powers of margins (`inf`: as a margin)."""
+    return 1.0 if num_classes == 1 or p == 1 else 2.0
 
 
-def capacity(eps: Tensor, lipschitz_constant: Tensor, p: float) -> Tensor:
-    r"""Upper-bounds $(L\epsilon)^p$ (for `p = inf`: $L\epsilon$), infinite past `LARGEST`.
+def capacity(eps: Tensor, lipschitz_constant: Tensor, p: float, num_classes: int) -> Tensor:
+    r"""Upper-bounds the sum of $m^p$ that a budget pays for (for `p = inf`: the largest margin).
 
-    `16u` covers the conversion of both factors, their product and the sum; `TINY` covers a
-    factor too small for a normal number.
+    It is $(L\epsilon)^p$ over the factor above, and infinite past `LARGEST`. `16u` covers the
+    conversion of both factors, their product and the sum; `TINY` covers a factor too small for a
+    normal number.
     """
     budget = raised((eps + TINY) * ops.maximum(lipschitz_constant, TINY), 16)
     budget = ops.where(budget > LARGEST, ops.full_like(budget, math.inf), budget)
-    return raised(budget * budget, 4) if p == 2 else budget
+    powers = raised(budget * budget, 4) if p == 2 else budget
+    return powers * _margins_per_change(p, num_classes)
 
 
-def radius_below(total_cost: Tensor, lipschitz_constant: Tensor, p: float) -> Tensor:
-    """Lower-bounds the input budget that a total cost stands for, in the accumulation dtype.
+def radius_below(total: Tensor, lipschitz_constant: Tensor, p: float, num_classes: int) -> Tensor:
+    """Lower-bounds the input budget behind a sum of p-th powers, in the accumulation dtype.
 
     `40u` covers the root and the quotient, and exceeds what `capacity` adds to a budget: below
     a returned radius the worst-case value never satisfies the objective.
     """
-    root = ops.sqrt(total_cost) if p == 2 else total_cost
+    total = total / _margins_per_change(p, num_classes)
+    root = ops.sqrt(total) if p == 2 else total
     return lowered(root / raised(ops.maximum(lipschitz_constant, TINY), 4), 40)

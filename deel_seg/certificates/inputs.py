@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -17,6 +18,7 @@ from deel_seg.certificates.rounding import TINY, count_dtype
 Tensor = Any
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+MAX_PIXELS = 2**27
 
 
 class CertificateInputs(NamedTuple):
@@ -24,6 +26,33 @@ class CertificateInputs(NamedTuple):
 
     tensors: tuple[Tensor, Tensor | None, Tensor | None, Tensor, Tensor]
     static: dict[str, Any]
+    given_labels: Any
+    labels_name_classes: bool
+
+    def certify(self, function: Callable, *more: Tensor, **static: Any) -> Tensor:
+        """Calls a compiled certificate, which tells `(result, valid images)`.
+
+        Outside a graph an image that is not valid is an error. The compiled pass looks at every
+        logit anyway, so nothing is looked at twice unless something is wrong.
+        """
+        result, valid = function(*self.tensors, *more, **self.static, **static)
+        if is_concrete(valid) and not bool(ops.all(valid)):
+            self._explain()
+        return result
+
+    def _explain(self) -> None:
+        logits, labels, mask = self.tensors[:3]
+        finite = ops.convert_to_numpy(ops.isfinite(logits))
+        if not finite.all():
+            raise ValueError(
+                "`logits` must be finite: nothing can be certified where one is NaN or infinite. "
+                f"{received(non_finite=int((~finite).sum()))}"
+            )
+        if labels is not None and self.labels_name_classes:
+            given = np.asarray(self.given_labels).reshape(tuple(labels.shape))
+            _check_label_values(
+                given, mask, self.static["ignore_class"], self.static["num_classes"]
+            )
 
 
 def check_inputs(
@@ -50,14 +79,13 @@ def check_inputs(
     tolerance = check_scalar("logit_tolerance", logit_tolerance)
     constant = check_scalar("lipschitz_constant", lipschitz_constant, positive=True)
     logits, conversion_error = _check_logits(logits)
-    num_classes = logits.shape[-1]
     mask = _check_mask(mask, logits)
+    given = labels
     if labels is not None:
-        given, labels = labels, _check_labels(labels, logits)
-        if labels_name_classes and is_concrete(given) and (mask is None or is_concrete(mask)):
-            _check_label_values(np.asarray(given), mask, ignore_class, num_classes)
-    static = {"p": _check_norm(p), "ignore_class": ignore_class, "num_classes": num_classes}
-    return CertificateInputs((logits, labels, mask, constant, tolerance + conversion_error), static)
+        labels = _check_labels(labels, logits)
+    static = {"p": _check_norm(p), "ignore_class": ignore_class, "num_classes": logits.shape[-1]}
+    tensors = (logits, labels, mask, constant, tolerance + conversion_error)
+    return CertificateInputs(tensors, static, given, labels_name_classes)
 
 
 def check_scalar(name: str, value: Any, *, positive: bool = False) -> Tensor:
@@ -104,10 +132,10 @@ def _check_norm(p: Any) -> float:
 
 
 def _check_logits(logits: Any) -> tuple[Tensor, float]:
-    """Returns float32 or float64 logits, and how far the conversion moved any of them.
+    """Returns logits as a tensor, and how far the conversion moved any of them.
 
-    Half precision is widened exactly. Where a backend has no float64, float64 arrays are
-    rounded to float32, and the distance is handled as a tolerance on the logits.
+    Where a backend has no float64, float64 arrays are rounded to float32, and the distance is
+    handled as a tolerance on the logits.
     """
     given = logits if ops.is_tensor(logits) else np.asarray(logits)
     tensor = ops.convert_to_tensor(given)
@@ -119,12 +147,11 @@ def _check_logits(logits: Any) -> tuple[Tensor, float]:
             "`logits` must have shape (batch, height, width, classes), none of them 0 and the "
             f"last one known. {received(shape=tuple(tensor.shape))}"
         )
-    if dtype in ("float16", "bfloat16"):
-        tensor = ops.cast(tensor, "float32")
-    if is_concrete(tensor) and not bool(ops.all(ops.isfinite(tensor))):
+    pixels = math.prod(size or 0 for size in tensor.shape[1:3])
+    if pixels >= MAX_PIXELS:
         raise ValueError(
-            "`logits` must be finite: nothing can be certified where one is NaN or infinite. "
-            f"{received(non_finite=int(ops.sum(ops.cast(~ops.isfinite(tensor), 'int32'))))}"
+            f"`logits` must have fewer than {MAX_PIXELS} pixels an image, for pixels are counted "
+            f"exactly. {received(shape=tuple(tensor.shape))}"
         )
     if isinstance(given, np.ndarray) and given.dtype == np.float64 and dtype == "float32":
         moved = np.abs(ops.convert_to_numpy(tensor).astype(np.float64) - given)

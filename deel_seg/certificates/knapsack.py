@@ -7,75 +7,107 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
-from deel_seg.certificates.rounding import count_dtype, lowered
+from deel_seg.certificates.margin_table import (
+    NUM_BINS,
+    NUM_OFFSETS,
+    MarginTable,
+    margins_of_bins,
+    refine,
+    running_sums,
+    tabulate,
+)
+from deel_seg.certificates.rounding import count_dtype, lowered, raised
 
 Tensor = Any
 
-_BLOCK = 32  # Terms a float32 running sum may chain before its blocks are summed in turn.
 
+def most_pixels_lost(margins: Tensor, capacities: Tensor, p: float) -> Tensor:
+    """Upper-bounds how many pixels can be lost for each of the capacities.
 
-def cheapest_totals(costs: Tensor, kept: Tensor, p: float) -> Tensor:
-    """Lower-bounds, for every n, the cost of the n cheapest of the kept pixels.
+    All lower bounds of totals that the true number of pixels needs fit its capacity, so counting
+    the totals that fit never stops short of it, whether or not rounding keeps them in order.
 
     Args:
-        costs: `(batch, H, W)`, accumulation dtype, finite and `>= 0`.
-        kept: `(batch, H, W)`, bool.
-        p: Norm order; for `inf` a set costs as much as its dearest pixel.
+        margins: `(batch, pixels)`, see `tabulate`.
+        capacities: `(queries,)`, upper bounds of the sum of $m^p$, or for `p = inf` of the
+            largest margin; `inf` pays for every pixel.
+        p: Norm order.
 
     Returns:
-        `(batch, H * W)`; entry `n - 1` belongs to n pixels, `inf` past the kept ones.
+        `(batch, queries)`, integer.
     """
-    costs = ops.where(kept, costs, ops.full_like(costs, math.inf))
-    ordered = ops.sort(ops.reshape(costs, (ops.shape(costs)[0], -1)), axis=-1)
-    return ordered if p == math.inf else _running_sums(ordered)
+    if p == math.inf:
+        wide = ops.cast(margins, capacities.dtype)[:, None]
+        fits = ops.logical_and(wide >= 0, wide <= capacities[:, None])
+        return ops.sum(ops.cast(fits, count_dtype()), axis=-1)
+    capacities = capacities[None, :]
+    table = tabulate(margins, p)
+    totals = running_sums(table.powers)
+    bins = ops.sum(ops.cast(totals[:, None] <= capacities[..., None], "int32"), axis=-1)
+    everything, bins = ops.equal(bins, NUM_BINS), ops.minimum(bins, NUM_BINS - 1)
+    before, total_before = _before(table, totals, bins)
+    # Within its bin every query sees single margins.
+    counts = refine(margins, bins)
+    powers = _powers(margins_of_bins(bins), p)
+    totals_within = _totals_within(total_before, counts, powers)
+    fits = totals_within <= capacities[..., None]
+    whole = ops.sum(ops.where(fits, counts, 0), axis=-1)
+    # Of the pixels at the first margin that do not all fit, some still do.
+    index = ops.minimum(ops.sum(ops.cast(fits, "int32"), axis=-1), NUM_OFFSETS - 1)[..., None]
+    last = ops.take_along_axis(totals_within, ops.maximum(index - 1, 0), axis=-1)[..., 0]
+    left = capacities - ops.where(index[..., 0] > 0, last, total_before)
+    power = ops.take_along_axis(powers, index, axis=-1)[..., 0]
+    some = raised(ops.maximum(raised(left, 4), 0.0) / power, 12)
+    part = ops.minimum(
+        ops.cast(ops.minimum(some, 2.0**27), "int32"),
+        ops.take_along_axis(counts, index, axis=-1)[..., 0],
+    )
+    lost = before + ops.cast(whole + part, count_dtype())
+    return ops.where(everything, ops.sum(table.counts, axis=-1, keepdims=True), lost)
 
 
-def most_pixels_lost(totals: Tensor, capacities: Tensor) -> Tensor:
-    """Largest n whose total fits each of the capacities, `(batch, capacities)`.
+def least_total(margins: Tensor, pixels: Tensor, p: float) -> Tensor:
+    """Lower-bounds the sum of $m^p$ (for `p = inf`: the largest margin) of losing `pixels`.
 
-    Counting entries instead of searching for the first that is too large needs no monotony,
-    which rounding may break: all totals up to the true n fit, so the count reaches it. Where
-    a capacity is infinite the count covers pixels that are not kept as well.
+    Args:
+        margins: `(batch, pixels)`, see `tabulate`.
+        pixels: `(batch, queries)`, integer; at most as many as count.
+        p: Norm order.
+
+    Returns:
+        `(batch, queries)`, accumulation dtype; 0 for no pixel.
     """
-
-    def fitting(limit: Tensor) -> Tensor:
-        return ops.sum(ops.cast(totals <= limit, count_dtype()), axis=-1)
-
-    return ops.transpose(ops.map(fitting, capacities))
-
-
-def least_total(totals: Tensor, pixels: Tensor) -> Tensor:
-    """Total cost of losing `pixels`, `(batch,)`, in each image; 0 for no pixel."""
-    index = ops.maximum(pixels - 1, 0)[:, None]
-    total = ops.take_along_axis(totals, index, axis=-1)[:, 0]
+    table = tabulate(margins, p)
+    reached = ops.cumsum(table.counts, axis=-1)
+    bins = ops.sum(ops.cast(reached[:, None] < pixels[..., None], "int32"), axis=-1)
+    bins = ops.minimum(bins, NUM_BINS - 1)
+    before, total_before = _before(table, running_sums(table.powers), bins)
+    counts, values = refine(margins, bins), margins_of_bins(bins)
+    missing = ops.cast(pixels - before, "int32")[..., None]
+    taken = ops.clip(missing - (ops.cumsum(counts, axis=-1) - counts), 0, counts)
+    if p == math.inf:
+        total = ops.max(ops.where(taken > 0, values, 0.0), axis=-1)
+    else:
+        total = _totals_within(total_before, taken, _powers(values, p))[..., -1]
     return ops.where(pixels > 0, total, ops.zeros_like(total))
 
 
-def _running_sums(values: Tensor) -> Tensor:
-    """Running sums along the last axis, at most the exact ones.
-
-    A sum of n non-negative terms, added in any association, is within a factor
-    `1 +- (n-1)u / (1 - (n-1)u)` of the exact one; `(2n + 4)u` covers that and the shrinking
-    itself for all `n < 2^-4 / u`. In float64 that is 4e-9 for 2^24 pixels. In float32 nested
-    blocks chain fewer terms: one block and one addition a level, 132 for 2^20 pixels, 2e-5.
-    """
-    if accumulation_dtype() == "float64":
-        chained = ops.cast(ops.shape(values)[-1], "float64")
-        return lowered(ops.cumsum(values, axis=-1), 2 * chained + 4)
-    sums, chained = _blocked_sums(values)
-    return lowered(sums, 2 * chained + 4)
+def _totals_within(total_before: Tensor, counts: Tensor, powers: Tensor) -> Tensor:
+    """Lower bounds of the totals up to each margin of a bin, that margin included."""
+    within = running_sums(ops.cast(counts, powers.dtype) * powers)
+    return lowered(total_before[..., None] + within, 4)
 
 
-def _blocked_sums(values: Tensor) -> tuple[Tensor, int]:
-    """Running sums by nested blocks, and the number of additions the longest one chains."""
-    batch, terms = values.shape
-    if terms <= _BLOCK:
-        return ops.cumsum(values, axis=-1), terms
-    blocks = -(-terms // _BLOCK)
-    padded = ops.pad(values, ((0, 0), (0, blocks * _BLOCK - terms)))
-    inner = ops.cumsum(ops.reshape(padded, (batch, blocks, _BLOCK)), axis=-1)
-    through, chained = _blocked_sums(inner[..., -1])
-    before = ops.pad(through[:, :-1], ((0, 0), (1, 0)))
-    sums = ops.reshape(inner + before[..., None], (batch, blocks * _BLOCK))
-    return sums[:, :terms], chained + _BLOCK + 1
+def _before(table: MarginTable, totals: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels, and lower bound of their sum of powers, in the bins below each of `bins`."""
+    reached = ops.cumsum(table.counts, axis=-1)
+    last = ops.maximum(bins - 1, 0)
+    first = ops.equal(bins, 0)
+    counts = ops.take_along_axis(reached, last, axis=-1)
+    sums = ops.take_along_axis(totals, last, axis=-1)
+    return ops.where(first, 0, counts), ops.where(first, 0.0, sums)
+
+
+def _powers(values: Tensor, p: float) -> Tensor:
+    """Lower bounds of p-th powers."""
+    return values if p == 1 else lowered(values * values, 1)

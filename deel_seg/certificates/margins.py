@@ -1,49 +1,114 @@
-"""Margin of a class over every other one, rounded towards zero."""
+"""Margin of a class over every other one, rounded towards zero: one pass over the logits."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import keras
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
-from deel_seg.certificates.rounding import LARGEST, SMALLEST, TINY, lowered, raised
+from deel_seg.certificates.rounding import (
+    LARGEST,
+    SMALLEST,
+    TINY,
+    float32_below,
+    raised,
+)
 
 Tensor = Any
 
+_HALF = ("float16", "bfloat16")
+
 
 def class_margins(
-    logits: Tensor, classes: Tensor, logit_tolerance: Tensor, num_classes: int
+    logits: Tensor, classes: Tensor | None, logit_tolerance: Tensor, num_classes: int
 ) -> Tensor:
     r"""Lower-bounds, at every pixel, how far the logit of `classes` stands above all others.
 
     The margin is $z_k - \max_{j \ne k} z_j$, or for one signed logit $z$ (class 1) and $-z$
-    (class 0); 0 where the class is not strictly on top. With the predicted class it is the
+    (class 0); 0 where the class is not strictly on top. For the predicted class it is the
     difference of the two largest logits.
 
-    Rounding: the difference of two float32 logits, of which one may be a subnormal flushed to
-    zero, is within `2u` of the exact one once it exceeds `SMALLEST`, since a subnormal is below
-    `2^-126 < u * SMALLEST`. Shrinking by `6u` leaves a bound that is at least `3u` below the
-    exact margin, of which the subtraction of the tolerance takes at most `u`.
-
     Args:
-        logits: `(batch, H, W, num_classes)`, float32 or float64, finite.
-        classes: `(batch, H, W)`, integer class ids.
+        logits: `(batch, H, W, num_classes)`, any float dtype.
+        classes: `(batch, H, W)`, integer class ids; `None` for the predicted ones.
         logit_tolerance: Scalar; how far each logit may be from the exact one.
         num_classes: Size of the last axis; 1 for one signed logit.
 
     Returns:
-        `(batch, H, W)` in the accumulation dtype, 0 or between `SMALLEST` and `LARGEST`.
+        `(batch, H, W)`, float32: NaN where a logit is not finite, else 0 or between `SMALLEST`
+            and `LARGEST`.
     """
-    wide = accumulation_dtype()
     if num_classes == 1:
-        logit = ops.cast(logits[..., 0], wide)
-        exact = ops.where(ops.equal(classes, 1), logit, -logit)
+        logit = channel(logits, 0)
+        finite = ops.isfinite(logit)
+        exact = ops.abs(logit) if classes is None else _signed(logit, classes)
+    elif classes is None:
+        exact, finite = _two_largest(logits, num_classes)
     else:
-        chosen = ops.equal(classes[..., None], ops.arange(num_classes, dtype=classes.dtype))
-        own = ops.max(ops.where(chosen, logits, -float("inf")), axis=-1)
-        other = ops.max(ops.where(chosen, -float("inf"), logits), axis=-1)
-        exact = ops.cast(own, wide) - ops.cast(other, wide)
+        exact, finite = _own_and_largest_other(logits, classes, num_classes)
     logits_moved = 1 if num_classes == 1 else 2
-    margins = lowered(exact, 6) - logits_moved * raised(logit_tolerance + TINY, 4)
-    return ops.where(margins >= SMALLEST, ops.minimum(margins, LARGEST), ops.zeros_like(margins))
+    margins = usable_margins(exact, logits_moved * logit_tolerance)
+    return ops.where(finite, margins, float("nan"))
+
+
+def usable_margins(exact: Tensor, tolerance: Tensor) -> Tensor:
+    """Lower-bounds `exact - tolerance` by 0 or a float32 in the working range.
+
+    Rounding: `exact` is off by half a place of float32 (a difference of two logits), by half a
+    place more when it is cast from float64, and by the flush of a subnormal logit, which is below
+    2^-126 and far below a place of anything above `SMALLEST`: two places cover it. The tolerance
+    is grown by more than its cast is off, and one more place covers its subtraction.
+    """
+    below = float32_below(ops.cast(exact, "float32"), 2)
+    tolerance = ops.cast(raised(tolerance + 2 * TINY, 4), "float32") * (1 + 2.0**-22)
+    below = float32_below(below - tolerance, 1)
+    return ops.where(
+        ops.logical_and(exact > 0, below >= SMALLEST),
+        ops.minimum(below, LARGEST),
+        ops.zeros_like(below),
+    )
+
+
+def channel(logits: Tensor, index: int) -> Tensor:
+    """Logits of one class, `(batch, H, W)`; half precision is widened exactly."""
+    values = logits[..., index]
+    if keras.backend.standardize_dtype(values.dtype) in _HALF:
+        return ops.cast(values, "float32")
+    return values
+
+
+def _signed(logit: Tensor, classes: Tensor) -> Tensor:
+    return ops.where(ops.equal(classes, 1), logit, -logit)
+
+
+# The class axis is unrolled: the compiler fuses the slices into one loop over the pixels, which
+# reads each logit once. Two reductions over that axis read all of them twice.
+
+
+def _two_largest(logits: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Difference of the two largest logits, and whether all are finite."""
+    first = channel(logits, 0)
+    finite = ops.isfinite(first)
+    second = ops.full_like(first, -float("inf"))
+    for index in range(1, num_classes):
+        value = channel(logits, index)
+        finite = ops.logical_and(finite, ops.isfinite(value))
+        second = ops.maximum(second, ops.minimum(first, value))
+        first = ops.maximum(first, value)
+    return first - second, finite
+
+
+def _own_and_largest_other(
+    logits: Tensor, classes: Tensor, num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """Logit of `classes` less the largest other one, and whether all are finite."""
+    own = other = ops.full_like(channel(logits, 0), -float("inf"))
+    finite = ops.ones_like(classes, dtype="bool")
+    for index in range(num_classes):
+        value = channel(logits, index)
+        finite = ops.logical_and(finite, ops.isfinite(value))
+        chosen = ops.equal(classes, index)
+        own = ops.where(chosen, value, own)
+        other = ops.where(chosen, other, ops.maximum(other, value))
+    return own - other, finite

@@ -53,13 +53,13 @@ def kept_pixels(labels: Tensor, mask: Tensor | None, ignore_class: int | None) -
     return kept if mask is None else ops.logical_and(kept, mask)
 
 
-def certifiable_images(
-    logits: Tensor, labels: Tensor | None, kept: Tensor, num_classes: int
-) -> Tensor:
+def named_class(labels: Tensor, num_classes: int) -> Tensor:
+    """Whether each label names a class, bool."""
+    return ops.logical_and(labels >= 0, labels < label_count(num_classes))
+
+
+def certifiable_images(logits: Tensor, labels: Tensor, kept: Tensor, num_classes: int) -> Tensor:
     """Images free of NaN and inf logits and of kept labels that name no class, `(batch,)` bool."""
-    valid = ops.all(ops.isfinite(logits), axis=(1, 2, 3))
-    if labels is None:
-        return valid
-    in_range = ops.logical_and(labels >= 0, labels < label_count(num_classes))
-    labelled = ops.logical_or(in_range, ops.logical_not(kept))
-    return ops.logical_and(valid, ops.all(labelled, axis=(1, 2)))
+    finite = ops.all(ops.isfinite(logits), axis=(1, 2, 3))
+    labelled = ops.logical_or(named_class(labels, num_classes), ops.logical_not(kept))
+    return ops.logical_and(finite, ops.all(labelled, axis=(1, 2)))

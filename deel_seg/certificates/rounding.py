@@ -12,15 +12,15 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
+from deel_seg._backend import accumulation_dtype, bits_float, float_bits
 
 Tensor = Any
 
 # Margins below SMALLEST count as zero and margins above LARGEST as LARGEST; a budget above
-# LARGEST is taken to flip everything. Both err on the safe side, and between them squares and
-# their sums neither underflow nor overflow, in float32 as in float64.
-SMALLEST = 2.0**-60
-LARGEST = 2.0**60
+# LARGEST is taken to flip everything. All three err on the safe side, and between the two the
+# squares of 2^27 margins and their sums neither underflow nor overflow, in float32 as in float64.
+SMALLEST = 2.0**-48
+LARGEST = 2.0**48
 
 # Above every subnormal float32: added to a bound, it covers a value that was flushed to zero.
 TINY = 2.0**-125
@@ -39,6 +39,11 @@ def lowered(values: Tensor, roundings: Any) -> Tensor:
 def raised(values: Tensor, roundings: int) -> Tensor:
     """Grows non-negative `values` by `roundings` units, so that they bound from above."""
     return values * (1.0 + roundings * unit_roundoff())
+
+
+def float32_below(values: Tensor, steps: int) -> Tensor:
+    """Float32 numbers that stand `steps` places below positive float32 `values`."""
+    return bits_float(float_bits(values) - steps)
 
 
 def to_float32_below(values: Tensor) -> Tensor:

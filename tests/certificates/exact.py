@@ -21,8 +21,8 @@ from deel_seg._backend import accumulation_dtype
 # 2.4e-7; in float32 the deflation of blocked sums, (2 * 99 + 4) 2^-24 for up to 1024 pixels.
 SLACK = Fraction(1, 10**6) if accumulation_dtype() == "float64" else Fraction(1, 10**4)
 
-# Margins below 2^-60 count as zero and above 2^60 as 2^60.
-SMALLEST, LARGEST = Fraction(1, 2**60), Fraction(2**60)
+# Margins below 2^-48 count as zero and above 2^48 as 2^48.
+SMALLEST, LARGEST = Fraction(1, 2**48), Fraction(2**48)
 
 
 class Image(NamedTuple):

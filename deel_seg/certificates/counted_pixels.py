@@ -1,0 +1,68 @@
+"""The margins of the pixels that count: where every certificate starts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from deel_seg._backend import accumulation_dtype
+from deel_seg.certificates.margins import class_margins
+from deel_seg.certificates.pixels import kept_pixels, named_class, predicted_class
+from deel_seg.certificates.rounding import count_dtype, lowered
+
+Tensor = Any
+
+
+class CountedPixels(NamedTuple):
+    """Margins of the pixels that count, how many they are, and whether all could be read."""
+
+    margins: Tensor  # (batch, H * W) float32, lower bounds; -1 where a pixel does not count
+    num_kept: Tensor  # (batch,), integer
+    valid: Tensor  # (batch,), bool: all logits are finite and all labels that count name a class
+
+    def defined(self, lipschitz_constant: Tensor, logit_tolerance: Tensor) -> Tensor:
+        """Images that can be certified, `(batch,)` bool: some pixel counts, nothing is bad."""
+        # Comparisons with NaN are false, so a NaN scalar is caught here as well.
+        scalars_valid = ops.logical_and(lipschitz_constant > 0, logit_tolerance >= 0)
+        return ops.logical_and(ops.logical_and(self.valid, scalars_valid), self.num_kept > 0)
+
+    def powers(self, p: float) -> Tensor:
+        """Lower bounds of $m^p$ (for `p = inf` of $m$) of every pixel, in the accumulation dtype."""
+        wide = ops.cast(self.margins, accumulation_dtype())
+        return lowered(wide * wide, 1) if p == 2 else wide
+
+
+def count_pixels(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    logit_tolerance: Tensor,
+    *,
+    ignore_class: int | None,
+    num_classes: int,
+    by_label: bool,
+) -> CountedPixels:
+    """Margins of the pixels that count over leaving their reference class.
+
+    The reference is the label if `by_label`, and otherwise the predicted class; then labels, if
+    any, only say which pixels `ignore_class` removes.
+    """
+    margins = class_margins(logits, labels if by_label else None, logit_tolerance, num_classes)
+    ids = labels
+    if ids is None:
+        ids = margins if ignore_class is None else predicted_class(logits, num_classes)
+    kept = kept_pixels(ids, mask, ignore_class)
+    if by_label:
+        unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
+        margins = ops.where(unnamed, float("nan"), margins)
+    return counted(margins, kept)
+
+
+def counted(margins: Tensor, kept: Tensor) -> CountedPixels:
+    """Flattens `(batch, H, W)` margins, in which NaN marks what could not be read."""
+    read = ops.logical_not(ops.isnan(margins))
+    margins = ops.where(ops.logical_and(kept, read), margins, -1.0)
+    margins = ops.reshape(margins, (ops.shape(margins)[0], -1))
+    num_kept = ops.sum(ops.cast(margins >= 0, count_dtype()), axis=-1)
+    return CountedPixels(margins, num_kept, ops.all(read, axis=(1, 2)))
