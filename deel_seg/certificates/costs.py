@@ -1,6 +1,6 @@
-"""Between margins, budgets and radii: the p-th powers of the paper's knapsack.
+r"""Between margins, budgets and radii: the p-th powers of the paper's knapsack.
 
-Closing a margin $m$ between two logits takes $\\|\\alpha\\|_p = m\\,2^{(1-p)/p}$, each giving half; a
+Closing a margin $m$ between two logits takes $\|\alpha\|_p = m\,2^{(1-p)/p}$, each giving half; a
 single signed logit has to travel all of $|z|$. The factor is the same at every pixel, so the
 knapsack is over $m^p$ alone, and the factor is applied to its capacity and to its total.
 """

@@ -80,17 +80,13 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
         numbers = ops.broadcast_to(ops.arange(queries, dtype="int32"), (batch, queries))
         of_bin = NUM_BINS * ops.arange(batch, dtype="int32")[:, None] + bins
         table = ops.full((batch * NUM_BINS,), -1, dtype="int32")
-        table = ops.scatter_update(
-            table, ops.reshape(of_bin, (-1, 1)), ops.reshape(numbers, (-1,))
-        )
+        table = ops.scatter_update(table, ops.reshape(of_bin, (-1, 1)), ops.reshape(numbers, (-1,)))
         table = ops.reshape(table, (batch, NUM_BINS))
         slots = ops.take_along_axis(table, bins, axis=1)
         found = ops.take_along_axis(table, ops.maximum(pixel_bins, 0), axis=1)
         pixel_slots = ops.where(pixel_bins < 0, -1, found)
     slot_offset = queries * ops.arange(batch, dtype="int32")[:, None]
-    segments = ops.where(
-        pixel_slots < 0, -1, (slot_offset + pixel_slots) * NUM_OFFSETS + offsets
-    )
+    segments = ops.where(pixel_slots < 0, -1, (slot_offset + pixel_slots) * NUM_OFFSETS + offsets)
     ones = ops.ones_like(offsets)
     counts = segment_sum(
         ops.reshape(ones, (-1,)), ops.reshape(segments, (-1,)), batch * queries * NUM_OFFSETS

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import keras
 from keras import ops
 
+from deel_seg.certificates.class_fold import channel, fold_classes
 from deel_seg.certificates.rounding import (
     LARGEST,
     SMALLEST,
@@ -16,8 +17,6 @@ from deel_seg.certificates.rounding import (
 )
 
 Tensor = Any
-
-_HALF = ("float16", "bfloat16")
 
 
 def class_margins(
@@ -49,7 +48,7 @@ def class_margins(
         exact, finite = _own_and_largest_other(logits, classes, num_classes)
     logits_moved = 1 if num_classes == 1 else 2
     margins = usable_margins(exact, logits_moved * logit_tolerance)
-    return ops.where(finite, margins, float("nan"))
+    return ops.where(finite, margins, math.nan)
 
 
 def usable_margins(exact: Tensor, tolerance: Tensor) -> Tensor:
@@ -70,32 +69,21 @@ def usable_margins(exact: Tensor, tolerance: Tensor) -> Tensor:
     )
 
 
-def channel(logits: Tensor, index: int) -> Tensor:
-    """Logits of one class, `(batch, H, W)`; half precision is widened exactly."""
-    values = logits[..., index]
-    if keras.backend.standardize_dtype(values.dtype) in _HALF:
-        return ops.cast(values, "float32")
-    return values
-
-
 def _signed(logit: Tensor, classes: Tensor) -> Tensor:
     return ops.where(ops.equal(classes, 1), logit, -logit)
 
 
-# The class axis is unrolled: the compiler fuses the slices into one loop over the pixels, which
-# reads each logit once. Two reductions over that axis read all of them twice.
-
-
 def _two_largest(logits: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Difference of the two largest logits, and whether all are finite."""
-    first = channel(logits, 0)
-    finite = ops.isfinite(first)
-    second = ops.full_like(first, -float("inf"))
-    for index in range(1, num_classes):
-        value = channel(logits, index)
-        finite = ops.logical_and(finite, ops.isfinite(value))
+
+    def step(state: Any, value: Tensor, _: Any) -> Any:
+        first, second, finite = state
         second = ops.maximum(second, ops.minimum(first, value))
-        first = ops.maximum(first, value)
+        return ops.maximum(first, value), second, ops.logical_and(finite, ops.isfinite(value))
+
+    lowest = ops.full_like(channel(logits, 0), -math.inf)
+    state = (lowest, lowest, ops.ones_like(lowest, dtype="bool"))
+    first, second, finite = fold_classes(step, state, logits, num_classes)
     return first - second, finite
 
 
@@ -103,12 +91,15 @@ def _own_and_largest_other(
     logits: Tensor, classes: Tensor, num_classes: int
 ) -> tuple[Tensor, Tensor]:
     """Logit of `classes` less the largest other one, and whether all are finite."""
-    own = other = ops.full_like(channel(logits, 0), -float("inf"))
-    finite = ops.ones_like(classes, dtype="bool")
-    for index in range(num_classes):
-        value = channel(logits, index)
-        finite = ops.logical_and(finite, ops.isfinite(value))
+
+    def step(state: Any, value: Tensor, index: Any) -> Any:
+        own, other, finite = state
         chosen = ops.equal(classes, index)
         own = ops.where(chosen, value, own)
         other = ops.where(chosen, other, ops.maximum(other, value))
+        return own, other, ops.logical_and(finite, ops.isfinite(value))
+
+    lowest = ops.full_like(channel(logits, 0), -math.inf)
+    state = (lowest, lowest, ops.ones_like(lowest, dtype="bool"))
+    own, other, finite = fold_classes(step, state, logits, num_classes)
     return own - other, finite
