@@ -41,7 +41,7 @@ def most_pixels_lost(margins: Tensor, capacities: Tensor, p: float) -> Tensor:
         fits = ops.logical_and(wide >= 0, wide <= capacities[:, None])
         return ops.sum(ops.cast(fits, count_dtype()), axis=-1)
     capacities = capacities[None, :]
-    table = tabulate(margins, p)
+    table = _table(margins, p)
     totals = running_sums(table.powers)
     bins = ops.sum(ops.cast(totals[:, None] <= capacities[..., None], "int32"), axis=-1)
     everything, bins = ops.equal(bins, NUM_BINS), ops.minimum(bins, NUM_BINS - 1)
@@ -77,7 +77,7 @@ def least_total(margins: Tensor, pixels: Tensor, p: float) -> Tensor:
     Returns:
         `(batch, queries)`, accumulation dtype; 0 for no pixel.
     """
-    table = tabulate(margins, p)
+    table = _table(margins, p)
     reached = ops.cumsum(table.counts, axis=-1)
     bins = ops.sum(ops.cast(reached[:, None] < pixels[..., None], "int32"), axis=-1)
     bins = ops.minimum(bins, NUM_BINS - 1)
@@ -96,6 +96,11 @@ def _totals_within(total_before: Tensor, counts: Tensor, powers: Tensor) -> Tens
     """Lower bounds of the totals up to each margin of a bin, that margin included."""
     within = running_sums(ops.cast(counts, powers.dtype) * powers)
     return lowered(total_before[..., None] + within, 4)
+
+
+def _table(margins: Tensor, p: float) -> MarginTable:
+    table = tabulate(margins, p)
+    return MarginTable(table.counts[:, 0], table.powers[:, 0])
 
 
 def _before(table: MarginTable, totals: Tensor, bins: Tensor) -> tuple[Tensor, Tensor]:

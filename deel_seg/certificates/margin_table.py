@@ -41,23 +41,33 @@ _PLACES[0] = 0.0
 class MarginTable(NamedTuple):
     """Pixels of each bin; see `tabulate`."""
 
-    counts: Tensor  # (batch, NUM_BINS), integer
-    powers: Tensor  # (batch, NUM_BINS), accumulation dtype: lower bounds of sums of m^p
+    counts: Tensor  # (batch, kinds, NUM_BINS), integer
+    powers: Tensor  # the same, accumulation dtype: lower bounds of sums of m^p
 
 
-def tabulate(margins: Tensor, p: float) -> MarginTable:
+def tabulate(
+    margins: Tensor, p: float, kinds: Tensor | None = None, num_kinds: int = 1
+) -> MarginTable:
     """Counts the pixels of each bin and lower-bounds their sum of p-th powers.
 
     Args:
         margins: `(batch, pixels)` float32: 0, or between `SMALLEST` and `LARGEST`; negative
             where a pixel does not count. Fewer than 2^27 pixels.
         p: Norm order; 1 or 2. For any other the powers are not wanted, and hold the counts.
+        kinds: `(batch, pixels)` int32 below `num_kinds`: which table a pixel goes to.
+        num_kinds: Number of tables.
     """
-    batch, pixels = ops.shape(margins)[0], margins.shape[1]
+    shape = (ops.shape(margins)[0], num_kinds, NUM_BINS)
     bins, offsets = _digits(margins)
-    segments = ops.where(bins < 0, -1, bins + NUM_BINS * ops.arange(batch, dtype="int32")[:, None])
-    counts, offset_sums = _sums_by_segment(offsets, segments, batch * NUM_BINS, pixels)
-    counts, offset_sums = (ops.reshape(x, (batch, NUM_BINS)) for x in (counts, offset_sums))
+    first = num_kinds * ops.arange(shape[0], dtype="int32")[:, None]
+    tables = first if kinds is None else first + kinds
+    segments = ops.where(bins < 0, -1, bins + NUM_BINS * tables)
+    counts, offset_sums = (
+        ops.reshape(sums, shape)
+        for sums in _sums_by_segment(
+            offsets, segments, shape[0] * num_kinds * NUM_BINS, margins.shape[1]
+        )
+    )
     return MarginTable(counts, _power_sums(counts, offset_sums, p))
 
 
@@ -95,6 +105,18 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
     return counts if bins.shape[1] == 1 else ops.take_along_axis(counts, slots[..., None], axis=1)
 
 
+def bin_of(margins: Tensor) -> Tensor:
+    """Bin of float32 margins that count."""
+    return ops.maximum(ops.right_shift(float_bits(margins), OFFSET_BITS) - (_FIRST - 1), 0)
+
+
+def bin_edges() -> tuple[Tensor, Tensor]:
+    """Lower edge of each bin and of the next one, `(NUM_BINS,)`, accumulation dtype."""
+    edges = _EDGES.astype(accumulation_dtype())
+    upper = np.append(edges[1:], edges[-1] * 2)
+    return ops.convert_to_tensor(edges), ops.convert_to_tensor(upper)
+
+
 def margins_of_bins(bins: Tensor) -> Tensor:
     """All margins that fall into each of the bins, `(..., NUM_OFFSETS)` in increasing order."""
     wide = accumulation_dtype()
@@ -105,9 +127,8 @@ def margins_of_bins(bins: Tensor) -> Tensor:
 
 def _digits(margins: Tensor) -> tuple[Tensor, Tensor]:
     """Bin and offset of every margin; bin -1 where a pixel does not count."""
-    bits = float_bits(margins)
-    bins = ops.maximum(ops.right_shift(bits, OFFSET_BITS) - (_FIRST - 1), 0)
-    return ops.where(margins < 0, -1, bins), ops.bitwise_and(bits, NUM_OFFSETS - 1)
+    offsets = ops.bitwise_and(float_bits(margins), NUM_OFFSETS - 1)
+    return ops.where(margins < 0, -1, bin_of(margins)), offsets
 
 
 def _sums_by_segment(

@@ -1,0 +1,272 @@
+"""Certified IoU of a class: its worst value (Eq. 27-29) and its radius."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from deel_seg._backend import accumulation_dtype, compiled
+from deel_seg._checks import received
+from deel_seg.certificates.class_ids import check_class_id
+from deel_seg.certificates.class_iou_bound import (
+    IouTables,
+    iou_tables,
+    least_cost,
+    least_surplus,
+)
+from deel_seg.certificates.class_items import ClassItems, class_items
+from deel_seg.certificates.costs import capacity, radius_below
+from deel_seg.certificates.inputs import (
+    CertificateInputs,
+    check_eps,
+    check_inputs,
+    check_labels_given,
+)
+from deel_seg.certificates.objectives import exact_fraction
+from deel_seg.certificates.rounding import to_float32_below
+
+Tensor = Any
+
+_STATIC = ("p", "ignore_class", "num_classes")
+_SECTIONS, _ROUNDS = 32, 5  # Ratios tried at once, and how often the best is narrowed: 2^-25.
+
+
+def worst_iou(tables: IouTables, capacities: Tensor) -> Tensor:
+    """Lower-bounds the IoU over all that each capacity pays for, `(batch, queries)`.
+
+    Every ratio tried either holds or does not; of those that hold the largest is returned.
+    """
+    batch, queries = ops.shape(tables.num_positives)[0], ops.shape(capacities)[0]
+    wide = accumulation_dtype()
+    sections = ops.arange(1, _SECTIONS + 1, dtype=wide)
+    held = ops.zeros((batch, queries), dtype=wide)
+    every = ops.reshape(
+        ops.broadcast_to(capacities[None, :, None], (batch, queries, _SECTIONS)), (batch, -1)
+    )
+    for number in range(1, _ROUNDS + 1):
+        tried = held[..., None] + sections * float(_SECTIONS) ** -number
+        tried = ops.minimum(tried, 1.0)
+        surplus = least_surplus(tables, ops.reshape(tried, (batch, -1)), every)
+        holds = ops.reshape(surplus >= 0, (batch, queries, _SECTIONS))
+        held = ops.maximum(held, ops.max(ops.where(holds, tried, 0.0), axis=-1))
+    return held
+
+
+def _worst_case(
+    logits: Tensor,
+    labels: Tensor,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    eps: Tensor,
+    *,
+    p: float,
+    num_classes: int,
+    **static: Any,
+) -> tuple[Tensor, Tensor]:
+    items = class_items(
+        logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
+    )
+    capacities = capacity(eps, lipschitz_constant, p, num_classes)
+    worst = to_float32_below(worst_iou(iou_tables(items, p), capacities))
+    defined = _defined(items, lipschitz_constant, logit_tolerance)
+    return ops.where(ops.logical_and(defined[:, None], eps >= 0), worst, math.nan), items.valid
+
+
+def _radius(
+    logits: Tensor,
+    labels: Tensor,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    threshold: Tensor,
+    *,
+    p: float,
+    num_classes: int,
+    **static: Any,
+) -> tuple[Tensor, Tensor]:
+    items = class_items(
+        logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
+    )
+    tables = iou_tables(items, p)
+    ratios = ops.broadcast_to(threshold, (ops.shape(logits)[0], 1))
+    total = least_cost(tables, ratios)[:, 0]
+    radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
+    defined = _defined(items, lipschitz_constant, logit_tolerance)
+    return ops.where(defined, radius, math.nan), items.valid
+
+
+def _defined(items: ClassItems, lipschitz_constant: Tensor, logit_tolerance: Tensor) -> Tensor:
+    # Comparisons with NaN are false, so a NaN scalar is caught here as well.
+    scalars_valid = ops.logical_and(lipschitz_constant > 0, logit_tolerance >= 0)
+    return ops.logical_and(ops.logical_and(items.valid, scalars_valid), items.num_positives > 0)
+
+
+_compiled_worst_case = compiled(_worst_case, static_argnames=_STATIC)
+_compiled_radius = compiled(_radius, static_argnames=_STATIC)
+
+
+def worst_case_class_iou(
+    logits: Any,
+    labels: Any,
+    *,
+    class_id: int,
+    eps: Any,
+    lipschitz_constant: Any = 1.0,
+    p: float = 2,
+    ignore_class: int | None = None,
+    mask: Any = None,
+    logit_tolerance: Any = 0.0,
+) -> Tensor:
+    r"""Lower-bounds the IoU of a class in each image under any attack of size `eps`.
+
+    An attack takes $i$ of the $P$ pixels labelled k away and adds $j$ others; the value is
+
+    $$\min \frac{P - i}{P + j} \quad \text{over} \quad A(i) + B(j) \le (L \epsilon)^p,$$
+
+    where $A(i)$ is the cost of the $i$ cheapest losses and $B(j)$ that of the $j$ cheapest
+    additions: a lost pixel costs half of the square of its margin (p = 2), a factor that the
+    paper's Appendix B leaves out and without which the value would be unsound, and a pixel
+    becomes class k at the water-filling cost over all logits that stand above it.
+
+    Returned is the minimum over fractions of pixels, which the exact one over whole pixels is
+    never below and exceeds by less than what one lost and one added pixel make up for;
+    `worst_case_confusion_metric` gives the latter at the price of sorting the pixels.
+
+    Args:
+        logits: `(batch, height, width, classes)`, see `worst_case_pixel_accuracy`.
+        labels: `(batch, height, width)`, integer class ids.
+        class_id: The class k.
+        eps: Budget `>= 0` in the units of the model input, or a 1-D sequence of budgets.
+        lipschitz_constant: Proved upper bound `L > 0` of the map from image to `logits`.
+        p: Norm of the attack: 1 or 2.
+        ignore_class: Label of the pixels left out, such as 255 for void.
+        mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
+        logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+
+    Returns:
+        `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down. NaN
+            for an image without a pixel labelled k, whose IoU says nothing about k, and in a
+            graph as `worst_case_pixel_accuracy`.
+
+    Raises:
+        ValueError: As `worst_case_pixel_accuracy`, for a class the model does not have, and for
+            `p = inf`.
+
+    Example:
+    Four pixels of class 0 with margins 1, 2, 3, 4 and one of class 1 with margin 2.
+
+    >>> import numpy as np
+    >>> from deel_seg.certificates import worst_case_class_iou
+    >>> margins = np.array([[[1.0, 2.0, 3.0, 4.0, -2.0]]], dtype="float32")
+    >>> logits = np.stack([margins, np.zeros_like(margins)], axis=-1)
+    >>> labels = np.array([[[0, 0, 0, 0, 1]]])
+    >>> worst = worst_case_class_iou(logits, labels, class_id=0, eps=[0.0, 0.708])
+    >>> print(", ".join(f"{float(value):.3f}" for value in worst[0]))
+    1.000, 0.750
+
+    References:
+        Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 27-29.
+    """
+    inputs, class_tensor = _check(
+        logits,
+        labels,
+        mask,
+        class_id,
+        lipschitz_constant=lipschitz_constant,
+        p=p,
+        ignore_class=ignore_class,
+        logit_tolerance=logit_tolerance,
+    )
+    budgets, is_sequence = check_eps(eps)
+    worst = inputs.certify(_compiled_worst_case, class_tensor, budgets)
+    return worst if is_sequence else worst[:, 0]
+
+
+def class_iou_radius(
+    logits: Any,
+    labels: Any,
+    *,
+    class_id: int,
+    threshold: Any,
+    lipschitz_constant: Any = 1.0,
+    p: float = 2,
+    ignore_class: int | None = None,
+    mask: Any = None,
+    logit_tolerance: Any = 0.0,
+) -> Tensor:
+    r"""Lower-bounds the attack size that brings a class's IoU to `threshold` or below.
+
+    The least $A(i) + B(j)$ with $(P - i) / (P + j) \le \gamma$ = `threshold`, in the terms of
+    `worst_case_class_iou`, taken from the frontier itself and not from a search over budgets; 0
+    where the clean IoU is at most the threshold.
+
+    Args:
+        logits: `(batch, height, width, classes)`, see `worst_case_pixel_accuracy`.
+        labels: `(batch, height, width)`, integer class ids.
+        class_id: The class k.
+        threshold: IoU to fall to, in `[0, 1]`; at most six decimals, or a `fractions.Fraction`
+            of denominator at most 10^6.
+        lipschitz_constant: Proved upper bound `L > 0` of the map from image to `logits`.
+        p: Norm of the attack: 1 or 2.
+        ignore_class: Label of the pixels left out, such as 255 for void.
+        mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
+        logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+
+    Returns:
+        `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
+            `worst_case_class_iou`.
+
+    Raises:
+        ValueError: As `worst_case_class_iou`, and for a threshold outside `[0, 1]`.
+
+    Example:
+    Of four pixels of class 0 the two with margins 1 and 2 have to go: sqrt((1 + 4) / 2).
+
+    >>> import numpy as np
+    >>> from deel_seg.certificates import class_iou_radius
+    >>> margins = np.array([[[1.0, 2.0, 3.0, 4.0, -9.0]]], dtype="float32")
+    >>> logits = np.stack([margins, np.zeros_like(margins)], axis=-1)
+    >>> labels = np.array([[[0, 0, 0, 0, 1]]])
+    >>> print(f"{float(class_iou_radius(logits, labels, class_id=0, threshold=0.5)[0]):.4f}")
+    1.5811
+
+    References:
+        Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 27-29.
+    """
+    share = exact_fraction("threshold", threshold, allow_zero=True)
+    inputs, class_tensor = _check(
+        logits,
+        labels,
+        mask,
+        class_id,
+        lipschitz_constant=lipschitz_constant,
+        p=p,
+        ignore_class=ignore_class,
+        logit_tolerance=logit_tolerance,
+    )
+    ratio = ops.convert_to_tensor(float(share), dtype=accumulation_dtype())
+    return inputs.certify(_compiled_radius, class_tensor, ratio)
+
+
+def _check(
+    logits: Any, labels: Any, mask: Any, class_id: Any, *, p: Any, **options: Any
+) -> tuple[CertificateInputs, Tensor]:
+    """Checks the arguments, and returns the class as a tensor, for all to share a compilation."""
+    check_labels_given(labels)
+    inputs = check_inputs(logits, labels, mask, p=p, **options)
+    if p == math.inf:
+        raise ValueError(
+            f"`p` must be 1 or 2; `worst_case_confusion_metric` takes inf too. {received(p=p)}"
+        )
+    class_id = check_class_id(
+        "class_id",
+        class_id,
+        num_classes=inputs.static["num_classes"],
+        ignore_class=inputs.static["ignore_class"],
+    )
+    return inputs, ops.convert_to_tensor(class_id, "int32")
