@@ -77,7 +77,7 @@ def least_total(margins: Tensor, pixels: Tensor, p: float) -> Tensor:
     Returns:
         `(batch, queries)`, accumulation dtype; 0 for no pixel.
     """
-    table = _table(margins, p)
+    table, pixels = _table(margins, p), ops.cast(pixels, count_dtype())
     reached = ops.cumsum(table.counts, axis=-1)
     bins = ops.sum(ops.cast(reached[:, None] < pixels[..., None], "int32"), axis=-1)
     bins = ops.minimum(bins, NUM_BINS - 1)
