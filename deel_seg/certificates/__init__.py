@@ -1,5 +1,6 @@
 """Robustness certificates for semantic segmentation: compiled functions and Keras metrics."""
 
+from deel_seg.certificates.false_negative_rate import fnr_radius, worst_case_fnr, worst_case_recall
 from deel_seg.certificates.metrics import (
     CRPA,
     CRS,
@@ -17,9 +18,12 @@ __all__ = [
     "CertifiedMetric",
     "PixelAccuracy",
     "StabilityRadius",
+    "fnr_radius",
     "pixel_accuracy_radius",
     "pixel_radius",
     "stability_radius",
+    "worst_case_fnr",
     "worst_case_pixel_accuracy",
+    "worst_case_recall",
     "worst_case_stability",
 ]

@@ -28,7 +28,7 @@ class CountedPixels(NamedTuple):
         return ops.logical_and(ops.logical_and(self.valid, scalars_valid), self.num_kept > 0)
 
     def powers(self, p: float) -> Tensor:
-        """Lower bounds of $m^p$ (for `p = inf` of $m$) of every pixel, in the accumulation dtype."""
+        """Lower bounds of $m^p$ (for `p = inf` of $m$) of every pixel, accumulation dtype."""
         wide = ops.cast(self.margins, accumulation_dtype())
         return lowered(wide * wide, 1) if p == 2 else wide
 
@@ -38,6 +38,7 @@ def count_pixels(
     labels: Tensor | None,
     mask: Tensor | None,
     logit_tolerance: Tensor,
+    label_class: Tensor | None = None,
     *,
     ignore_class: int | None,
     num_classes: int,
@@ -46,7 +47,8 @@ def count_pixels(
     """Margins of the pixels that count over leaving their reference class.
 
     The reference is the label if `by_label`, and otherwise the predicted class; then labels, if
-    any, only say which pixels `ignore_class` removes.
+    any, only say which pixels `ignore_class` removes. With a scalar `label_class` only the pixels
+    of that label count.
     """
     margins = class_margins(logits, labels if by_label else None, logit_tolerance, num_classes)
     ids = labels
@@ -56,6 +58,8 @@ def count_pixels(
     if by_label:
         unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
         margins = ops.where(unnamed, float("nan"), margins)
+    if label_class is not None:
+        kept = ops.logical_and(kept, ops.equal(labels, ops.cast(label_class, labels.dtype)))
     return counted(margins, kept)
 
 

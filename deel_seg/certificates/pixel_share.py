@@ -1,7 +1,7 @@
 """Q1 and Q2 for the share of pixels that keep their reference class.
 
-Pixel accuracy takes the labels as reference and stability the clean prediction; beyond that the
-two are one computation.
+Pixel accuracy takes the labels as reference and stability the clean prediction, and recall counts
+the pixels of one label only; beyond that they are one computation.
 """
 
 from __future__ import annotations
@@ -36,16 +36,21 @@ def _worst_case_share(
     lipschitz_constant: Tensor,
     logit_tolerance: Tensor,
     eps: Tensor,
+    label_class: Tensor | None,
     *,
     p: float,
     num_classes: int,
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
-    pixels = count_pixels(logits, labels, mask, logit_tolerance, num_classes=num_classes, **static)
+    pixels = count_pixels(
+        logits, labels, mask, logit_tolerance, label_class, num_classes=num_classes, **static
+    )
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
     lost = most_pixels_lost(pixels.margins, capacities, p)
     share = ratio_below(pixels.num_kept[:, None] - lost, pixels.num_kept[:, None])
-    defined = ops.logical_and(pixels.defined(lipschitz_constant, logit_tolerance)[:, None], eps >= 0)
+    defined = ops.logical_and(
+        pixels.defined(lipschitz_constant, logit_tolerance)[:, None], eps >= 0
+    )
     return ops.where(defined, share, math.nan), pixels.valid
 
 
@@ -57,12 +62,15 @@ def _share_radius(
     logit_tolerance: Tensor,
     numerator: Tensor,
     denominator: Tensor,
+    label_class: Tensor | None,
     *,
     p: float,
     num_classes: int,
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
-    pixels = count_pixels(logits, labels, mask, logit_tolerance, num_classes=num_classes, **static)
+    pixels = count_pixels(
+        logits, labels, mask, logit_tolerance, label_class, num_classes=num_classes, **static
+    )
     # ceil((1 - share) * num_kept), since num_kept is whole.
     needed = pixels.num_kept - exact_floor(pixels.num_kept, numerator, denominator)
     total = least_total(pixels.margins, needed[:, None], p)[:, 0]
@@ -95,18 +103,29 @@ _compiled_share_radius = compiled(_share_radius, static_argnames=_STATIC)
 _compiled_single_radius = compiled(_single_radius, static_argnames=_STATIC)
 
 
-def worst_case_share(inputs: CertificateInputs, eps: Any, *, by_label: bool) -> Tensor:
-    """Least share of pixels left within `eps`: `(batch,)`, or `(batch, len(eps))`."""
+def worst_case_share(
+    inputs: CertificateInputs, eps: Any, *, by_label: bool, label_class: int | None = None
+) -> Tensor:
+    """Least share of pixels left within `eps`: `(batch,)`, or `(batch, len(eps))`.
+
+    With `label_class` only the pixels of that label count.
+    """
     budgets, is_sequence = check_eps(eps)
-    shares = inputs.certify(_compiled_worst_case, budgets, by_label=by_label)
+    shares = inputs.certify(_compiled_worst_case, budgets, _id(label_class), by_label=by_label)
     return shares if is_sequence else shares[:, 0]
 
 
-def share_radius(inputs: CertificateInputs, share: Fraction, *, by_label: bool) -> Tensor:
+def share_radius(
+    inputs: CertificateInputs, share: Fraction, *, by_label: bool, label_class: int | None = None
+) -> Tensor:
     """Least budget after which at most `share` of the pixels may be left, `(batch,)`."""
-    # As tensors, for a new share to compile nothing anew.
+    # As tensors, for a new share or class to compile nothing anew.
     counts = [ops.convert_to_tensor(n, count_dtype()) for n in share.as_integer_ratio()]
-    return inputs.certify(_compiled_share_radius, *counts, by_label=by_label)
+    return inputs.certify(_compiled_share_radius, *counts, _id(label_class), by_label=by_label)
+
+
+def _id(label_class: int | None) -> Tensor | None:
+    return None if label_class is None else ops.convert_to_tensor(label_class, "int32")
 
 
 def single_radius(inputs: CertificateInputs, *, by_label: bool) -> Tensor:
