@@ -1,23 +1,23 @@
-"""What all certified metrics share: the Lipschitz constant, the options, the mean over images."""
+"""What all certified metrics share: the Lipschitz constant and the options of a certificate."""
 
 from __future__ import annotations
 
-import abc
 from typing import Any
 
+import keras
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype
 from deel_seg._checks import check_real, received
-from deel_seg.certificates.metrics.image_mean import ImageMean
-from deel_seg.certificates.metrics.pixel_weights import image_weights
-from deel_seg.certificates.pixels import integer_labels
 
 Tensor = Any
 
 
-class CertifiedMetric(ImageMean, abc.ABC):
-    """Mean over images of a certificate; a subclass says which one.
+class CertifiedMetric(keras.metrics.Metric):
+    """A metric over logits that holds for every attack, by the model's Lipschitz constant.
+
+    `LipschitzModel.compile` tells it the model's constant. A certificate that is averaged over
+    images is an `ImageCertificate`; one of the whole data set keeps a state of its own.
 
     Args:
         lipschitz_constant: Proved upper bound of the map from image to logits. `None` takes the
@@ -27,12 +27,6 @@ class CertifiedMetric(ImageMean, abc.ABC):
         logit_tolerance: How far each logit may be from its exact value.
         name: Name in the logs; Keras needs it free of dots there, and different for each metric.
         dtype: Passed on to Keras.
-
-    Call arguments:
-        y_true: `(batch, H, W)` or `(batch, H, W, 1)`, class ids.
-        y_pred: `(batch, H, W, classes)`, logits.
-        sample_weight: One weight an image, `(batch,)`; or 0 and 1 over pixels, `(batch, H, W)`,
-            of which the zeros are left out.
     """
 
     def __init__(
@@ -45,7 +39,8 @@ class CertifiedMetric(ImageMean, abc.ABC):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype)
+        self.ignore_class = ignore_class
         if lipschitz_constant is not None:
             check_real("lipschitz_constant", lipschitz_constant, minimum=0, exclusive_minimum=True)
         self.lipschitz_constant = lipschitz_constant
@@ -90,19 +85,6 @@ class CertifiedMetric(ImageMean, abc.ABC):
         super().reset_state()
         self._store_constant()
 
-    @abc.abstractmethod
-    def certificate(
-        self, logits: Tensor, labels: Tensor, mask: Tensor | None, options: dict[str, Any]
-    ) -> Tensor:
-        """Certified value of each image, `(batch,)`; `options` go to the certificate function."""
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        logits = ops.convert_to_tensor(y_pred)
-        labels = integer_labels(y_true)
-        mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
-        values = self.certificate(logits, labels, mask, self._options())
-        self.accumulate(values, weights, empty)
-
     def _store_constant(self) -> None:
         # Rounding to nearest in float32 is within what the certificates add to the constant.
         self._constant.assign(self.effective_lipschitz_constant or 0.0)
@@ -124,6 +106,7 @@ class CertifiedMetric(ImageMean, abc.ABC):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "ignore_class": self.ignore_class,
             "lipschitz_constant": self.lipschitz_constant,
             "p": self.p,
             "logit_tolerance": self.logit_tolerance,

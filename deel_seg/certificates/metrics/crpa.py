@@ -7,14 +7,14 @@ from typing import Any
 import keras
 
 from deel_seg._checks import check_real
-from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.metrics.image_certificate import ImageCertificate
 from deel_seg.certificates.pixel_accuracy import worst_case_pixel_accuracy
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class CRPA(CertifiedMetric):
+class CRPA(ImageCertificate):
     """Certified robust pixel accuracy: the mean of `worst_case_pixel_accuracy` over images.
 
     Args:

@@ -7,14 +7,14 @@ from typing import Any
 import keras
 
 from deel_seg._checks import check_real
-from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.metrics.image_certificate import ImageCertificate
 from deel_seg.certificates.stability import worst_case_stability
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class CRS(CertifiedMetric):
+class CRS(ImageCertificate):
     """Certified robust stability: the mean of `worst_case_stability` over images.
 
     The labels only tell which pixels to ignore.

@@ -20,19 +20,14 @@ class ImageMean(keras.metrics.Metric):
     A NaN value makes the mean NaN: an image that could not be evaluated is not one to leave out.
 
     Args:
-        ignore_class: Label of the pixels left out, such as 255 for void.
-        name: Name in the logs.
-        dtype: Passed on to Keras; sums are kept in the widest float the backend has.
+        **kwargs: Passed on; sums are kept in the widest float the backend has, whatever `dtype`.
     """
 
     # Keras' own metrics carry it too; `monitor=` with `mode="auto"` looks for it.
     _direction = "up"
 
-    def __init__(
-        self, *, ignore_class: int | None = None, name: str | None = None, dtype: Any = None
-    ) -> None:
-        super().__init__(name=name, dtype=dtype)
-        self.ignore_class = ignore_class
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         wide = accumulation_dtype()
         self.total = self.add_variable((), "zeros", dtype=wide, name="total")
         self.weight = self.add_variable((), "zeros", dtype=wide, name="weight")
@@ -56,6 +51,3 @@ class ImageMean(keras.metrics.Metric):
         # numerator as for the denominator, and the quotient within 4u.
         mean = lowered(self.total / self.weight, 4 * self.chained + 16)
         return to_float32_below(mean)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "ignore_class": self.ignore_class}

@@ -53,7 +53,8 @@ class PixelAccuracy(ImageMean):
         name: str = "pixel_accuracy",
         dtype: Any = None,
     ) -> None:
-        super().__init__(ignore_class=ignore_class, name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype)
+        self.ignore_class = ignore_class
         self.average = check_choice("average", average, ("image", "pixel"))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -77,4 +78,8 @@ class PixelAccuracy(ImageMean):
         self.accumulate(values, weights, empty)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "average": self.average}
+        return {
+            **super().get_config(),
+            "ignore_class": self.ignore_class,
+            "average": self.average,
+        }

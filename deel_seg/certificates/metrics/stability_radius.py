@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.metrics.image_certificate import ImageCertificate
 from deel_seg.certificates.objectives import exact_fraction, percent_name
 from deel_seg.certificates.stability import stability_radius
 
@@ -15,7 +15,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class StabilityRadius(CertifiedMetric):
+class StabilityRadius(ImageCertificate):
     """Mean of `stability_radius` over images: the attack size that changes a share of the pixels.
 
     The labels only tell which pixels to ignore.
