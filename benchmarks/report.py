@@ -175,8 +175,8 @@ Kvasir 2 at 128x128. The unconstrained twin has no constant and no certificate.
 
 {trainings_table(runs)}
 
-Minutes are those of the training steps, other programs not excluded. The first run had both cores;
-the others ran two at a time, one core each.
+Minutes are those of the training steps, other programs not excluded. The three CamVid runs had both
+cores, for about as long; Pets and Kvasir ran side by side, one core each.
 
 {curves}
 
