@@ -1,0 +1,68 @@
+"""The certified mean IoU over a data set."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from deel_seg._checks import check_integer, received
+from deel_seg.certificates.metrics.data_set_iou_metric import DataSetIoU
+from deel_seg.certificates.pixels import label_count
+from deel_seg.certificates.rounding import lowered, to_float32_below
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deel_seg")
+class CertifiedMeanIoU(DataSetIoU):
+    """Mean of the classes' `CertifiedIoU`; classes that no image is labelled with are left out.
+
+    Each class is bounded on its own, as if the attack were on it alone: the mean is a lower bound
+    of what one attack can do to all of them.
+
+    Args:
+        eps: Budget of the attack of each image, `>= 0`, in the units of the model input.
+        num_classes: Number of classes.
+        name: Name in the logs.
+        **kwargs: `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `dtype`,
+            see `CertifiedMetric`.
+
+    Example:
+    >>> import numpy as np
+    >>> from deel_seg.certificates import CertifiedMeanIoU
+    >>> metric = CertifiedMeanIoU(eps=0.0, num_classes=2, lipschitz_constant=1.0)
+    >>> margins = np.array([[[1.0, 2.0, -3.0]], [[2.0, 3.0, -3.0]]], dtype="float32")
+    >>> logits = np.stack([margins, np.zeros_like(margins)], axis=-1)
+    >>> print(f"{float(metric(np.array([[[0, 0, 1]], [[0, 0, 1]]]), logits)):.3f}")
+    1.000
+    """
+
+    def __init__(
+        self, eps: float, num_classes: int, *, name: str = "certified_mean_iou", **kwargs: Any
+    ) -> None:
+        self.num_classes = check_integer("num_classes", num_classes, minimum=2)
+        ignored = kwargs.get("ignore_class")
+        classes = [k for k in range(num_classes) if k != ignored]
+        super().__init__(eps, classes, name=name, **kwargs)
+
+    def check_classes(self, num_classes: int) -> None:
+        if label_count(num_classes) != self.num_classes:
+            raise ValueError(
+                f"`num_classes` must be that of the logits, {label_count(num_classes)}. "
+                f"{received(num_classes=self.num_classes)}"
+            )
+
+    def result(self) -> Tensor:
+        values = self.class_values()
+        known = ops.logical_not(ops.isnan(values))
+        number = ops.cast(ops.sum(ops.cast(known, "int32")), values.dtype)
+        # A sum of as many terms as there are classes, and a quotient.
+        mean = ops.sum(ops.where(known, values, 0.0)) / number
+        mean = lowered(mean, 2 * self.num_classes + 8)
+        return to_float32_below(ops.where(number > 0, mean, math.nan))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_classes": self.num_classes}

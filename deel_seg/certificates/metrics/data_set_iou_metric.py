@@ -1,0 +1,89 @@
+"""What the certified IoU metrics share: F on its grid, added up over a data set."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from deel_seg._backend import accumulation_dtype
+from deel_seg._checks import check_real, received
+from deel_seg.certificates.data_set_iou import (
+    GRID,
+    compiled_batch_surpluses,
+    worst_data_set_iou,
+)
+from deel_seg.certificates.exact_sum import carried
+from deel_seg.certificates.inputs import check_inputs
+from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
+from deel_seg.certificates.metrics.pixel_weights import image_weights
+from deel_seg.certificates.pixels import integer_labels
+
+Tensor = Any
+
+
+class DataSetIoU(CertifiedMetric):
+    """IoU of some classes over a data set whose every image is attacked within the budget.
+
+    The state is of integers: batches, orders and replicas leave no trace in it, and two states
+    merge by adding their variables.
+
+    Args:
+        eps: Budget of the attack of each image, `>= 0`, in the units of the model input.
+        class_ids: The classes.
+        **kwargs: `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `name`,
+            `dtype`, see `CertifiedMetric`.
+
+    Call arguments:
+        y_true: `(batch, H, W)` or `(batch, H, W, 1)`, class ids.
+        y_pred: `(batch, H, W, classes)`, logits.
+        sample_weight: A weight between 0 and 1 for each image, `(batch,)`; or 0 and 1 over
+            pixels, `(batch, H, W)`, of which the zeros are left out.
+    """
+
+    # Keras' own metrics carry it too; `monitor=` with `mode="auto"` looks for it.
+    _direction = "up"
+
+    def __init__(self, eps: float, class_ids: list[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.eps = check_real("eps", eps, minimum=0)
+        if self.p not in (1, 2):
+            raise ValueError(f"`p` must be 1 or 2 for an IoU of a data set. {received(p=self.p)}")
+        self.class_ids = class_ids
+        classes = len(class_ids)
+        self.surplus = self.add_variable(
+            (3, classes, 1, GRID + 1), "zeros", dtype="int32", name="surplus"
+        )
+        self.labelled = self.add_variable((classes,), "zeros", dtype="int32", name="labelled")
+        self.bad = self.add_variable((), "zeros", dtype="int32", name="bad")
+        self.skipped = self.add_variable((), "zeros", dtype="int32", name="skipped")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        labels = integer_labels(y_true)
+        mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
+        inputs = check_inputs(y_pred, labels, mask, **self._options())
+        self.check_classes(inputs.static["num_classes"])
+        new = compiled_batch_surpluses(
+            *inputs.tensors,
+            ops.convert_to_tensor(self.class_ids, "int32"),
+            ops.convert_to_tensor([self.eps], accumulation_dtype()),
+            weights,
+            **inputs.static,
+        )
+        self.surplus.assign(carried(self.surplus + new.limbs))
+        self.labelled.assign(self.labelled + new.labelled)
+        self.bad.assign(self.bad + new.bad)
+        self.skipped.assign(self.skipped + ops.sum(ops.cast(empty, "int32")))
+
+    def check_classes(self, num_classes: int) -> None:
+        """Raises where the logits do not have the classes of the metric."""
+
+    def class_values(self) -> Tensor:
+        """Certified IoU of each class, `(classes,)`; NaN for one that no image is labelled with."""
+        worst = worst_data_set_iou(ops.convert_to_tensor(self.surplus))[:, 0]
+        known = ops.logical_and(self.labelled > 0, ops.equal(self.bad, 0))
+        return ops.where(known, worst, math.nan)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "eps": self.eps}
