@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import materialised
 from deel_seg.certificates.class_fold import channel, fold_classes
 from deel_seg.certificates.margins import usable_margins
 from deel_seg.certificates.rounding import LARGEST, TINY, raised
@@ -14,10 +16,19 @@ from deel_seg.certificates.rounding import LARGEST, TINY, raised
 Tensor = Any
 
 _UNIT = 2.0**-24  # Unit roundoff of float32, in which this is computed.
+_LARGEST = 5  # Distances that are sorted to start the search,
+_STEPS = 2  # and Newton's steps in the pass that does so.
+_LOST = 2.0**-20  # Share of a cost that a level may fall short by before the search goes on.
 
 
 def becoming_margins(
-    logits: Tensor, class_id: Tensor, logit_tolerance: Tensor, num_classes: int, p: float
+    logits: Tensor,
+    class_id: Tensor,
+    logit_tolerance: Tensor,
+    num_classes: int,
+    p: float,
+    *,
+    leaving: Tensor | None = None,
 ) -> Tensor:
     r"""Lower-bounds what it takes for each pixel to become class k, written as a margin.
 
@@ -34,115 +45,153 @@ def becoming_margins(
         num_classes: Size of the last axis; 1 for one signed logit, whose margin is its distance
             to the sign of class k.
         p: Norm order.
+        leaving: `(batch, H, W)` bool, pixels whose margin of k over all others is wanted in place
+            of that of becoming k; `None` for no pixel.
 
     Returns:
         `(batch, H, W)`, float32: NaN where a logit is not finite; 0 where k is the prediction or
-            ties with it; else as `class_margins`.
+            ties with it (where `leaving`: is not); else as `class_margins`.
     """
+    if leaving is None:
+        leaving = ops.zeros(ops.shape(logits)[:-1], dtype="bool")
+    pass_over = _Pass(logits, class_id, logit_tolerance, num_classes, leaving)
     if num_classes == 1:
-        logit = channel(logits, 0)
-        exact = ops.where(ops.equal(class_id, 1), -logit, logit)
-        finite, margins = ops.isfinite(logit), usable_margins(exact, logit_tolerance)
-    else:
-        own, finite = _own_logit(logits, class_id, num_classes)
-        distances = _Distances(logits, own, logit_tolerance, num_classes)
-        largest, second, third = distances.three_largest()
-        margins = usable_margins(largest, 0.0)
-        if p == 2:
-            filled = _water_filling(distances, largest, second, third)
-            margins = ops.maximum(margins, usable_margins(filled, 0.0))
-    return ops.where(finite, margins, math.nan)
+        return pass_over.signed()
+    if p != 2:
+        return pass_over.largest()
+    return pass_over.water_filling()
 
 
-class _Distances:
-    """How far each logit stands above that of class k, less twice the tolerance.
-
-    In float32, within three units of the exact distances.
-    """
+class _Pass:
+    """The passes over the logits, each of which writes one array."""
 
     def __init__(
-        self, logits: Tensor, own: Tensor, logit_tolerance: Tensor, num_classes: int
+        self,
+        logits: Tensor,
+        class_id: Tensor,
+        logit_tolerance: Tensor,
+        num_classes: int,
+        leaving: Tensor,
     ) -> None:
-        self.logits, self.own, self.num_classes = logits, own, num_classes
+        self.logits, self.class_id, self.num_classes = logits, class_id, num_classes
+        self.leaving, self.tolerance = leaving, logit_tolerance
+        self.own = channel(logits, 0) if num_classes == 1 else channel(logits, class_id)
         moved = raised(2.0 * logit_tolerance + 2 * TINY, 4)
         self.moved = ops.cast(moved, "float32") * (1 + 2.0**-22)
 
-    def _fold(self, step: Any, *state: Tensor) -> tuple[Tensor, ...]:
-        def with_distance(state: Any, logit: Tensor, _: Any) -> Any:
+    def signed(self) -> Tensor:
+        """Distances of a signed logit to the sign of class k, or from the other one."""
+        away = ops.where(ops.equal(self.class_id, 1), self.own, -self.own)
+        margins = usable_margins(ops.where(self.leaving, away, -away), self.tolerance)
+        return ops.where(ops.isfinite(self.own), margins, math.nan)
+
+    def largest(self) -> Tensor:
+        """Largest distances as margins."""
+        return self._once(self._first_pass(lambda *distances: self._margins(distances[0])))
+
+    def water_filling(self) -> Tensor:
+        r"""Lower-bounds the root of twice the least of $\phi(\tau)=\tau^2+\sum (d_j-\tau)_+^2$.
+
+        The best level is where $g(\tau) = \tau - \sum (d_j - \tau)_+$ vanishes. It is the largest
+        mean of 0 and the m largest distances; some of them start the search below it, and
+        Newton's steps on the concave $g$ rise to it without passing it, in as many steps as there
+        are classes at most. Few pixels need more than two passes over the logits; where one
+        does, the search goes on for all.
+        """
+        levels = self._once(self._first_pass(self._first_level))
+        margins = self._once(lambda: self._filled(self._newton(levels), levels))
+        return ops.cond(
+            ops.any(margins < 0), lambda: ops.abs(self._searched(levels)), lambda: margins
+        )
+
+    def _searched(self, levels: Tensor) -> Tensor:
+        """Margins at the best levels."""
+
+        def rising(step: Any, before: Tensor, levels: Tensor) -> Tensor:
+            return ops.logical_and(step < self.num_classes, ops.any(levels > before))
+
+        def body(step: Any, _: Tensor, levels: Tensor) -> tuple[Any, Tensor, Tensor]:
+            return step + 1, levels, self._newton(levels)
+
+        start = (ops.convert_to_tensor(0), ops.full_like(levels, -1.0), levels)
+        *_, best = ops.while_loop(rising, body, start)
+        return self._filled(best, levels)
+
+    def _first_level(self, *largest: Tensor) -> Tensor:
+        """Largest mean of 0 and some of the largest distances, and Newton's steps from there."""
+        level = total = ops.zeros_like(largest[0])
+        for number, distance in enumerate(largest, start=1):
+            total = total + distance
+            level = ops.maximum(level, total * (1 / (number + 1)))
+        for _ in range(_STEPS):
+            level = self._newton(level)
+        return level
+
+    def _once(self, compute: Callable[[], Tensor]) -> Tensor:
+        like = ops.zeros(ops.shape(self.logits)[:-1], dtype="float32")
+        return materialised(compute, like, self.logits)
+
+    def _first_pass(self, finish: Callable[..., Tensor]) -> Callable[[], Tensor]:
+        """Where `leaving`, the margin of class k; else `finish` of the largest distances."""
+
+        def step(state: Any, logit: Tensor, index: Any) -> Any:
+            *largest, finite = state
+            own_class = ops.equal(self.class_id, index)
+            distance = ops.where(own_class, -math.inf, ops.cast(logit - self.own, "float32"))
+            sorted_in = []
+            for value in largest:
+                sorted_in.append(ops.maximum(value, distance))
+                distance = ops.minimum(value, distance)
+            return *sorted_in, ops.logical_and(finite, ops.isfinite(logit))
+
+        def compute() -> Tensor:
+            lowest = ops.full(ops.shape(self.logits)[:-1], -math.inf, dtype="float32")
+            state = (*[lowest] * _LARGEST, ops.isfinite(self.own))
+            *distances, finite = fold_classes(step, state, self.logits, self.num_classes)
+            left = usable_margins(-distances[0], 2.0 * self.tolerance)
+            distances = [ops.clip(d - self.moved, 0.0, LARGEST) for d in distances]
+            values = ops.where(self.leaving, left, finish(*distances))
+            return ops.where(finite, values, math.nan)
+
+        return compute
+
+    def _above(self, levels: Tensor) -> tuple[Tensor, ...]:
+        """Largest distance, number of those above a level, sums of their excess and its square."""
+
+        def step(state: Any, logit: Tensor, _: Any) -> Any:
+            largest, number, excess, squares = state
             distance = ops.cast(logit - self.own, "float32") - self.moved
-            return step(*state, ops.minimum(distance, LARGEST))
-
-        return fold_classes(with_distance, state, self.logits, self.num_classes)
-
-    def three_largest(self) -> tuple[Tensor, ...]:
-        """The three largest distances, or zeros in their place."""
-
-        def step(first: Tensor, second: Tensor, third: Tensor, distance: Tensor) -> Any:
-            third = ops.maximum(third, ops.minimum(second, distance))
-            second = ops.maximum(second, ops.minimum(first, distance))
-            return ops.maximum(first, distance), second, third
-
-        zero = ops.zeros_like(self.own, dtype="float32")
-        return self._fold(step, zero, zero, zero)
-
-    def above(self, level: Tensor) -> tuple[Tensor, ...]:
-        """Number of distances above a level, and the sums of their excess and its square."""
-
-        def step(number: Tensor, excess: Tensor, squares: Tensor, distance: Tensor) -> Any:
-            over = ops.maximum(distance - level, 0.0)
+            distance = ops.minimum(distance, LARGEST)
+            over = ops.maximum(distance - levels, 0.0)
             number = number + ops.cast(over > 0, "float32")
-            return number, excess + over, squares + over * over
+            return ops.maximum(largest, distance), number, excess + over, squares + over * over
 
-        zero = ops.zeros_like(level)
-        return self._fold(step, zero, zero, zero)
+        zero = ops.zeros_like(levels)
+        state = (zero, zero, zero, zero)
+        return fold_classes(step, state, self.logits, self.num_classes)
 
+    def _newton(self, levels: Tensor) -> Tensor:
+        _, number, excess, _ = self._above(levels)
+        return levels + ops.maximum(excess - levels, 0.0) / (1.0 + number)
 
-def _own_logit(logits: Tensor, class_id: Tensor, num_classes: int) -> tuple[Tensor, ...]:
-    """Logit of class k, and whether all logits of the pixel are finite."""
+    def _filled(self, levels: Tensor, given: Tensor) -> Tensor:
+        r"""Margins by the costs at the levels, wherever these stand; `given` where `leaving`.
 
-    def step(state: Any, value: Tensor, index: Any) -> Any:
-        own, finite = state
-        own = ops.where(ops.equal(class_id, index), value, own)
-        return own, ops.logical_and(finite, ops.isfinite(value))
+        As $\phi'' \ge 2$ and $\phi' = 2 g$, $\min \phi \ge \phi(\tau) - g(\tau)^2$ at any level.
+        A margin is negative where the search should go on.
 
-    first = channel(logits, 0)
-    return fold_classes(step, (first, ops.isfinite(first)), logits, num_classes)
+        Rounding: the distances are within 3 units, a common factor the cost is homogeneous in;
+        each excess and its square add 3, sums of n terms n - 1, and the rest less than 6.
+        """
+        largest, number, excess, squares = self._above(levels)
+        gap = ops.abs(levels - excess) + (number + 4.0) * (4 * _UNIT) * (levels + excess)
+        lost, most = gap * gap * (1 + 4 * _UNIT), levels * levels + squares
+        cost = ops.maximum((most - lost) * (1 - (2 * number + 24) * _UNIT), 0.0)
+        margins = ops.maximum(self._margins(largest), self._margins(ops.sqrt(2.0 * cost)))
+        margins = ops.where(lost > most * _LOST, -margins, margins)
+        margins = ops.where(self.leaving, given, margins)
+        return ops.where(ops.isnan(given), math.nan, margins)
 
-
-def _water_filling(distances: _Distances, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
-    r"""Lower-bounds the root of twice the least of $\phi(\tau) = \tau^2 + \sum (d_j-\tau)_+^2$.
-
-    The best level is where $g(\tau) = \tau - \sum (d_j - \tau)_+$ vanishes. It is the largest mean
-    of 0 and the m largest distances; three of them start the search below it, and Newton's steps
-    on the concave $g$ rise to it without passing it, in as many steps as there are classes at
-    most. Where the search stands does not matter for soundness: $\phi'' \ge 2$ and
-    $\phi' = 2 g$, so that $\min \phi \ge \phi(\tau) - g(\tau)^2$ at any level.
-    """
-    level = ops.maximum(
-        ops.maximum(first * 0.5, (first + second) * (1 / 3)), (first + second + third) * 0.25
-    )
-    level, lost, cost = _newton_step(distances, level)
-
-    def unfinished(step: Any, level: Tensor, lost: Tensor, cost: Tensor) -> Tensor:
-        return ops.logical_and(step < distances.num_classes, ops.any(lost > cost * 2.0**-22))
-
-    def body(step: Any, level: Tensor, lost: Tensor, cost: Tensor) -> tuple[Tensor, ...]:
-        return (step + 1, *_newton_step(distances, level))
-
-    *_, cost = ops.while_loop(unfinished, body, (0, level, lost, cost))
-    return ops.sqrt(2.0 * ops.maximum(cost, 0.0))
-
-
-def _newton_step(distances: _Distances, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Moves the level up once, and returns it, what the bound there falls short by, and the bound.
-
-    Rounding: the distances are within 3 units, a common factor the cost is homogeneous in; each
-    excess and its square add 3, sums of n terms n - 1, and the rest less than 6.
-    """
-    number, excess, _ = distances.above(level)
-    level = level + ops.maximum(excess - level, 0.0) / (1.0 + number)
-    number, excess, squares = distances.above(level)
-    gap = ops.abs(level - excess) + (number + 4.0) * (4 * _UNIT) * (level + excess)
-    lost = gap * gap
-    cost = (level * level + squares - lost * (1 + 4 * _UNIT)) * (1 - (2 * number + 24) * _UNIT)
-    return level, lost, cost
+    @staticmethod
+    def _margins(distances: Tensor) -> Tensor:
+        return usable_margins(distances, 0.0)

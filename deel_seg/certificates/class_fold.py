@@ -14,9 +14,9 @@ State = tuple[Tensor, ...]
 _UNROLLED = 32  # Classes written out at once; more would take XLA seconds to compile.
 
 
-def channel(logits: Tensor, index: int) -> Tensor:
+def channel(logits: Tensor, index: Any) -> Tensor:
     """Logits of one class, `(batch, H, W)`; half precision is widened exactly."""
-    values = logits[..., index]
+    values = logits[..., index] if isinstance(index, int) else ops.take(logits, index, axis=-1)
     if keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16"):
         return ops.cast(values, "float32")
     return values

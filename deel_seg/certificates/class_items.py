@@ -8,7 +8,6 @@ from keras import ops
 
 from deel_seg.certificates.becoming import becoming_margins
 from deel_seg.certificates.counted_pixels import counted
-from deel_seg.certificates.margins import class_margins
 from deel_seg.certificates.pixels import kept_pixels, named_class
 from deel_seg.certificates.rounding import count_dtype
 
@@ -42,11 +41,7 @@ def class_items(
     """
     class_id = ops.cast(class_id, labels.dtype)
     positive = ops.equal(labels, class_id)
-    margins = ops.where(
-        positive,
-        class_margins(logits, class_id, logit_tolerance, num_classes),
-        becoming_margins(logits, class_id, logit_tolerance, num_classes, p),
-    )
+    margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p, leaving=positive)
     kept = kept_pixels(labels, mask, ignore_class)
     unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
     pixels = counted(ops.where(unnamed, float("nan"), margins), kept)

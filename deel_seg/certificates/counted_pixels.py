@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
+from deel_seg._backend import accumulation_dtype, materialised
 from deel_seg.certificates.margins import class_margins
 from deel_seg.certificates.pixels import kept_pixels, named_class, predicted_class
 from deel_seg.certificates.rounding import count_dtype, lowered
@@ -50,23 +51,37 @@ def count_pixels(
     any, only say which pixels `ignore_class` removes. With a scalar `label_class` only the pixels
     of that label count.
     """
-    margins = class_margins(logits, labels if by_label else None, logit_tolerance, num_classes)
-    ids = labels
-    if ids is None:
-        ids = margins if ignore_class is None else predicted_class(logits, num_classes)
-    kept = kept_pixels(ids, mask, ignore_class)
-    if by_label:
-        unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
-        margins = ops.where(unnamed, float("nan"), margins)
-    if label_class is not None:
-        kept = ops.logical_and(kept, ops.equal(labels, ops.cast(label_class, labels.dtype)))
-    return counted(margins, kept)
+
+    def compute() -> Tensor:
+        margins = class_margins(logits, labels if by_label else None, logit_tolerance, num_classes)
+        ids = labels
+        if ids is None:
+            ids = margins if ignore_class is None else predicted_class(logits, num_classes)
+        kept = kept_pixels(ids, mask, ignore_class)
+        if by_label:
+            unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
+            margins = ops.where(unnamed, math.nan, margins)
+        if label_class is not None:
+            kept = ops.logical_and(kept, ops.equal(labels, label_class))
+        return _encoded(margins, kept)
+
+    like = ops.zeros(ops.shape(logits)[:-1], dtype="float32")
+    return _counted(materialised(compute, like, logits))
 
 
 def counted(margins: Tensor, kept: Tensor) -> CountedPixels:
     """Flattens `(batch, H, W)` margins, in which NaN marks what could not be read."""
-    read = ops.logical_not(ops.isnan(margins))
-    margins = ops.where(ops.logical_and(kept, read), margins, -1.0)
+    return _counted(_encoded(margins, kept))
+
+
+def _encoded(margins: Tensor, kept: Tensor) -> Tensor:
+    """Marks the pixels that do not count by -1, unless they could not be read."""
+    return ops.where(ops.logical_or(kept, ops.isnan(margins)), margins, -1.0)
+
+
+def _counted(margins: Tensor) -> CountedPixels:
     margins = ops.reshape(margins, (ops.shape(margins)[0], -1))
+    read = ops.logical_not(ops.isnan(margins))
+    margins = ops.where(read, margins, -1.0)
     num_kept = ops.sum(ops.cast(margins >= 0, count_dtype()), axis=-1)
-    return CountedPixels(margins, num_kept, ops.all(read, axis=(1, 2)))
+    return CountedPixels(margins, num_kept, ops.all(read, axis=-1))
