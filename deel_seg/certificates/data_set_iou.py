@@ -19,7 +19,7 @@ from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.class_iou_bound import iou_tables, least_surplus
-from deel_seg.certificates.class_items import class_items
+from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.costs import capacity
 from deel_seg.certificates.exact_sum import carried, from_limbs_below, to_limbs
 from deel_seg.certificates.rounding import lowered, unit_roundoff
@@ -67,14 +67,19 @@ def batch_surpluses(
         ignore_class: Label of the pixels left out.
     """
     wide = accumulation_dtype()
-    batch, budgets = ops.shape(logits)[0], ops.shape(eps)[0]
-    shape = (batch, budgets, GRID + 1)
+    budgets = ops.shape(eps)[0]
     ratios = ops.cast(ops.arange(GRID + 1), wide) * (1 / GRID)
-    ratios = ops.reshape(ops.broadcast_to(ratios, shape), (batch, -1))
-    capacities = capacity(eps, lipschitz_constant, p, num_classes)[None, :, None]
-    capacities = ops.reshape(ops.broadcast_to(capacities, shape), (batch, -1))
+    ratios = ops.reshape(ops.broadcast_to(ratios, (budgets, GRID + 1)), (1, -1))
+    capacities = capacity(eps, lipschitz_constant, p, num_classes)[:, None]
+    capacities = ops.reshape(ops.broadcast_to(capacities, (budgets, GRID + 1)), (1, -1))
     weights = ops.cast(weights, wide)
     counts = weights > 0
+
+    # One image at a time, for sums of floats to come out the same whatever the batch.
+    def of_image(image: tuple[Tensor, ...]) -> Tensor:
+        items = ClassItems(*(field[None] for field in image[:-1]))
+        surplus = least_surplus(iou_tables(items, p), ratios, capacities)[0] * image[-1]
+        return to_limbs(surplus - ops.abs(surplus) * (4 * unit_roundoff()))
 
     def of_class(class_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         items = class_items(
@@ -87,10 +92,9 @@ def batch_surpluses(
             num_classes=num_classes,
             ignore_class=ignore_class,
         )
-        surplus = least_surplus(iou_tables(items, p), ratios, capacities) * weights[:, None]
-        surplus = surplus - ops.abs(surplus) * (4 * unit_roundoff())
-        surplus = ops.where(ops.logical_and(counts, items.valid)[:, None], surplus, 0.0)
-        limbs = carried(ops.sum(to_limbs(surplus), axis=1))
+        limbs = ops.map(of_image, (*items, weights))
+        counted = ops.logical_and(counts, items.valid)
+        limbs = carried(ops.sum(ops.where(counted[:, None, None], limbs, 0), axis=0))
         labelled = ops.logical_and(counts, items.num_positives > 0)
         bad = ops.logical_and(counts, ops.logical_not(items.valid))
         return limbs, *(ops.sum(ops.cast(flags, "int32")) for flags in (labelled, bad))
