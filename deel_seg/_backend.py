@@ -90,6 +90,32 @@ def segment_sum(values: Any, segments: Any, num_segments: Any) -> Any:
     return jax.numpy.zeros((num_segments,), values.dtype).at[kept].add(values, mode="drop")
 
 
+def compiled_inference(model: keras.Model) -> Callable[[Any], Any]:
+    """`model(images, training=False)`, compiled as `model` is, on the weights of the moment.
+
+    Unlike `predict` it leaves the outputs where they were computed.
+    """
+    if model.run_eagerly:
+        return lambda images: model(images, training=False)
+    if IS_TENSORFLOW:
+        return tf.function(
+            lambda images: model(images, training=False),
+            jit_compile=model.jit_compile,
+            reduce_retracing=True,
+            autograph=False,
+        )
+
+    @jax.jit
+    def infer(trainable: list[Any], other: list[Any], images: Any) -> Any:
+        return model.stateless_call(trainable, other, images, training=False)[0]
+
+    def call(images: Any) -> Any:
+        variables = (model.trainable_variables, model.non_trainable_variables)
+        return infer(*([variable.value for variable in group] for group in variables), images)
+
+    return call
+
+
 def vjp(function: Callable[..., Any], arguments: Sequence[Any], cotangent: Any) -> Sequence[Any]:
     """Pulls `cotangent` back through `function` at `arguments`, one result per argument."""
     if not IS_TENSORFLOW:

@@ -1,6 +1,7 @@
 """Robustness certificates for semantic segmentation: compiled functions and Keras metrics."""
 
 from deel_seg.certificates import confusion_metrics
+from deel_seg.certificates.callbacks import CertificateCurve, CertifiedCheckpoint
 from deel_seg.certificates.confusion import confusion_metric_radius, worst_case_confusion_metric
 from deel_seg.certificates.exact_metric import ExactMetric
 from deel_seg.certificates.false_negative_rate import fnr_radius, worst_case_fnr, worst_case_recall
@@ -19,6 +20,8 @@ from deel_seg.certificates.stability import stability_radius, worst_case_stabili
 __all__ = [
     "CRPA",
     "CRS",
+    "CertificateCurve",
+    "CertifiedCheckpoint",
     "CertifiedMetric",
     "ExactMetric",
     "PixelAccuracy",

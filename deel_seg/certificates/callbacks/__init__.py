@@ -1,0 +1,6 @@
+"""Keras callbacks over the certificates, for `model.fit`."""
+
+from deel_seg.certificates.callbacks.certificate_curve import CertificateCurve
+from deel_seg.certificates.callbacks.certified_checkpoint import CertifiedCheckpoint
+
+__all__ = ["CertificateCurve", "CertifiedCheckpoint"]

@@ -1,0 +1,203 @@
+"""A whole curve of certified values over a data set, batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from deel_seg._backend import accumulation_dtype, compiled, segment_sum
+from deel_seg._checks import received
+from deel_seg.certificates.pixel_accuracy import worst_case_pixel_accuracy
+from deel_seg.certificates.pixels import (
+    certifiable_images,
+    integer_labels,
+    kept_pixels,
+    label_count,
+    named_class,
+    predicted_class,
+)
+from deel_seg.certificates.rounding import count_dtype, ratio_below
+from deel_seg.certificates.stability import stability_radius, worst_case_stability
+
+Tensor = Any
+
+
+class CurveOptions(NamedTuple):
+    """What is certified: the budgets, the shares of `stability@q`, and the options of all."""
+
+    eps: tuple[float, ...]
+    fractions: tuple[Fraction, ...]
+    p: float
+    ignore_class: int | None
+    logit_tolerance: float
+
+
+class Curve(NamedTuple):
+    """Means over the images of a data set, `mean_iou` apart, which is one of the data set."""
+
+    pixel_accuracy: float
+    mean_iou: float
+    crpa: list[float]
+    crs: list[float]
+    stability: list[float]
+    images: int
+    skipped: int
+
+
+class _Measured(NamedTuple):
+    values: Tensor  # (batch, 1 + 2 len(eps) + len(fractions)), NaN where undefined
+    empty: Tensor  # (batch,) bool: no pixel counts
+    class_pixels: Tensor  # (3, classes): right predictions, labels, predictions
+    valid: Tensor  # bool: every image with a pixel that counts could be read
+    named: Tensor  # bool: all labels that count name a class
+
+
+def _measure(
+    logits: Tensor,
+    labels: Tensor,
+    eps: Tensor,
+    lipschitz_constant: Tensor,
+    *,
+    fractions: tuple[Fraction, ...],
+    ignore_class: int | None,
+    **static: Any,
+) -> _Measured:
+    # One compiled function around all certificates reads the logits once for those that take the
+    # same margins; and within a graph, logits that are not finite give NaN and no error.
+    labels, num_classes = integer_labels(labels), logits.shape[-1]
+    kept = kept_pixels(labels, None, ignore_class)
+    predicted = ops.cast(predicted_class(logits, num_classes), labels.dtype)
+    right = ops.logical_and(kept, ops.equal(predicted, labels))
+    valid = certifiable_images(logits, labels, kept, num_classes)
+    accuracy = ops.where(valid, ratio_below(_pixels(right), _pixels(kept)), math.nan)
+    options = {"lipschitz_constant": lipschitz_constant, "ignore_class": ignore_class, **static}
+    columns = [
+        accuracy[:, None],
+        worst_case_pixel_accuracy(logits, labels, eps=eps, **options),
+        worst_case_stability(logits, labels=labels, eps=eps, **options),
+        *[
+            stability_radius(logits, labels=labels, fraction=fraction, **options)[:, None]
+            for fraction in fractions
+        ],
+    ]
+    empty = ops.logical_not(ops.any(kept, axis=(1, 2)))
+    named = ops.logical_or(named_class(labels, num_classes), ops.logical_not(kept))
+    chosen = ((labels, right), (labels, kept), (predicted, kept))
+    return _Measured(
+        values=ops.concatenate(columns, axis=-1),
+        empty=empty,
+        class_pixels=ops.stack([_by_class(*pair, label_count(num_classes)) for pair in chosen]),
+        valid=ops.all(ops.logical_or(valid, empty)),
+        named=ops.all(named),
+    )
+
+
+def _pixels(chosen: Tensor) -> Tensor:
+    return ops.sum(ops.cast(chosen, count_dtype()), axis=(1, 2))
+
+
+def _by_class(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
+    """Chosen pixels of each class, `(num_classes,)`; all are left out whose class is not one."""
+    counted = ops.logical_and(chosen, classes < num_classes)
+    segments = ops.reshape(ops.cast(ops.where(counted, classes, -1), "int32"), (-1,))
+    return segment_sum(ops.ones_like(segments), segments, num_classes)
+
+
+_compiled_measure = compiled(
+    _measure, static_argnames=("fractions", "p", "ignore_class", "logit_tolerance")
+)
+
+
+class CurveTotals:
+    """Collects one value an image and certificate, and takes means that are never too large.
+
+    Args:
+        options: What is certified.
+        lipschitz_constant: Proved upper bound of the map from image to logits.
+    """
+
+    def __init__(self, options: CurveOptions, lipschitz_constant: float) -> None:
+        self.options = options
+        wide = accumulation_dtype()
+        self._eps = ops.convert_to_tensor(np.asarray(options.eps, wide), wide)
+        self._constant = ops.convert_to_tensor(np.asarray(lipschitz_constant, wide), wide)
+        self._values: list[NDArray[Any]] = []
+        self._skipped = 0
+        self._class_pixels: NDArray[Any] | int = 0
+        self._all_valid = True
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        """Adds a batch of logits `(batch, H, W, classes)` and labels `(batch, H, W)`."""
+        if not ops.is_tensor(logits) or len(logits.shape) != 4:
+            raise ValueError(
+                "The model must have one output, its logits of shape (batch, height, width, "
+                f"classes). {received(shape=getattr(logits, 'shape', type(logits).__name__))}"
+            )
+        measured = _compiled_measure(
+            logits,
+            labels,
+            self._eps,
+            self._constant,
+            **{name: value for name, value in self.options._asdict().items() if name != "eps"},
+        )
+        values, empty, class_pixels = (ops.convert_to_numpy(part) for part in measured[:3])
+        if not bool(measured.named):
+            raise ValueError(
+                "`data` must hold labels of the model's classes, or of `ignore_class`. "
+                f"{received(classes=logits.shape[-1], ignore_class=self.options.ignore_class)}"
+            )
+        self._values.append(values[~empty])
+        self._skipped += int(empty.sum())
+        self._class_pixels = self._class_pixels + class_pixels.astype("int64")
+        self._all_valid &= bool(measured.valid)
+
+    def result(self) -> Curve:
+        """The means over all images with a pixel that counts; NaN where there is none.
+
+        An image that could not be evaluated is not left out: the mean is NaN too.
+        """
+        values = np.concatenate(self._values).astype("float64")
+        means = [mean_below(column) for column in values.T]
+        count = len(self.options.eps)
+        return Curve(
+            pixel_accuracy=means[0],
+            mean_iou=_mean_iou(self._class_pixels) if self._all_valid else math.nan,
+            crpa=means[1 : 1 + count],
+            crs=means[1 + count : 1 + 2 * count],
+            stability=means[1 + 2 * count :],
+            images=len(values),
+            skipped=self._skipped,
+        )
+
+
+def mean_below(values: Sequence[float] | NDArray[Any]) -> float:
+    """The exact mean, or the float below it; NaN for no values and where one is NaN."""
+    numbers = [float(value) for value in values]
+    if not numbers or any(math.isnan(number) for number in numbers):
+        return math.nan
+    # fsum rounds the exact sum once, to nearest, so the sign of what it left out is right.
+    total = math.fsum(numbers)
+    if math.fsum([*numbers, -total]) < 0:
+        total = math.nextafter(total, -math.inf)
+    return _float_below(Fraction(total) / len(numbers))
+
+
+def _float_below(exact: Fraction) -> float:
+    nearest = float(exact)
+    return nearest if Fraction(nearest) <= exact else math.nextafter(nearest, -math.inf)
+
+
+def _mean_iou(class_pixels: Any) -> float:
+    """Mean over the classes that appear in labels or predictions, from counts of the data set."""
+    shares = [
+        Fraction(int(right), int(labelled + predicted - right))
+        for right, labelled, predicted in class_pixels.T
+        if labelled + predicted > 0
+    ]
+    return _float_below(sum(shares, Fraction(0)) / len(shares)) if shares else math.nan
