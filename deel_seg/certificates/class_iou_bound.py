@@ -25,13 +25,9 @@ from keras import ops
 
 from deel_seg._backend import accumulation_dtype, bits_float
 from deel_seg.certificates.class_items import ClassItems
-from deel_seg.certificates.margin_table import (
-    bin_edges,
-    bin_of,
-    running_sums,
-    tabulate,
-)
+from deel_seg.certificates.margin_table import bin_edges, bin_of, tabulate
 from deel_seg.certificates.rounding import LARGEST, SMALLEST, lowered, raised
+from deel_seg.certificates.running_totals import running_sums
 
 Tensor = Any
 

@@ -11,7 +11,6 @@ permuting the pixels changes no bit of a certificate.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from keras import ops
 
 from deel_seg._backend import accumulation_dtype, float_bits, segment_sum
 from deel_seg.certificates.rounding import LARGEST, SMALLEST, count_dtype, lowered
+from deel_seg.certificates.running_totals import ROW
 
 Tensor = Any
 
@@ -28,10 +28,10 @@ NUM_OFFSETS = 2**OFFSET_BITS
 _FIRST = int(np.float32(SMALLEST).view(np.int32)) >> OFFSET_BITS
 _LAST = int(np.float32(LARGEST).view(np.int32)) >> OFFSET_BITS
 
-# Bin 0 holds the margins of zero, the others `2^-9` of an octave each.
-NUM_BINS = _LAST - _FIRST + 2
+# Bin 0 holds the margins of zero, the others `2^-9` of an octave each; the last ones are spare.
+NUM_BINS = -(-(_LAST - _FIRST + 2) // ROW) * ROW
 
-_UPPER = np.arange(_FIRST - 1, _LAST + 1, dtype=np.int32) << OFFSET_BITS
+_UPPER = np.arange(_FIRST - 1, _FIRST - 1 + NUM_BINS, dtype=np.int32) << OFFSET_BITS
 _UPPER[0] = 0
 _EDGES = _UPPER.view(np.float32).astype(np.float64)
 _PLACES = np.spacing(_UPPER.view(np.float32)).astype(np.float64)
@@ -168,34 +168,3 @@ def _power_sums(counts: Tensor, offset_sums: Tensor, p: float) -> Tensor:
     edges, places = (ops.convert_to_tensor(x.astype(wide)) for x in (_EDGES, _PLACES))
     sums = lowered(number * edges + offset_sums * places, 8)
     return sums if p == 1 else lowered(sums * (sums / ops.maximum(number, 1.0)), 8)
-
-
-def running_sums(values: Tensor) -> Tensor:
-    """Running sums along the last axis, at most the exact ones.
-
-    A sum of n non-negative terms, added in any association, is within a factor
-    `1 +- (n-1)u / (1 - (n-1)u)` of the exact one; `(2n + 4)u` covers that and the shrinking
-    itself for all `n < 2^-4 / u`. In float32 nested blocks chain fewer terms.
-    """
-    if accumulation_dtype() == "float64":
-        return lowered(ops.cumsum(values, axis=-1), 2 * values.shape[-1] + 4)
-    sums, chained = _blocked_sums(values)
-    return lowered(sums, 2 * chained + 4)
-
-
-_BLOCK = 32  # Terms a float32 running sum may chain before its blocks are summed in turn.
-
-
-def _blocked_sums(values: Tensor) -> tuple[Tensor, int]:
-    """Running sums by nested blocks, and the number of additions the longest one chains."""
-    terms = values.shape[-1]
-    if terms <= _BLOCK:
-        return ops.cumsum(values, axis=-1), terms
-    blocks = math.ceil(terms / _BLOCK)
-    outer = values.shape[:-1]
-    padded = ops.pad(values, (*((0, 0) for _ in outer), (0, blocks * _BLOCK - terms)))
-    inner = ops.cumsum(ops.reshape(padded, (*outer, blocks, _BLOCK)), axis=-1)
-    through, chained = _blocked_sums(inner[..., -1])
-    before = ops.pad(through[..., :-1], (*((0, 0) for _ in outer), (1, 0)))
-    sums = ops.reshape(inner + before[..., None], (*outer, blocks * _BLOCK))
-    return sums[..., :terms], chained + _BLOCK + 1

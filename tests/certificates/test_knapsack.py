@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates import knapsack, margin_table
+from deel_seg.certificates import knapsack, margin_table, running_totals
 from deel_seg.certificates.knapsack import least_total, most_pixels_lost
 from tests.certificates.exact import numbers
 
@@ -150,25 +150,21 @@ def test_an_unlimited_budget_pays_for_all_that_count() -> None:
     assert count_lost(cases()["some left out"], [math.inf], math.inf).tolist() == [40]
 
 
-def _strictly_below(totals: Any, counts: Any, powers: Any) -> Any:
+def _strictly_below(a: Any, b: Any) -> Any:
     # A margin that only just fits is left out, as `<` for `<=` would.
-    return knapsack_totals(totals, counts, powers) * (1 + 2.0**-10)
-
-
-knapsack_totals = knapsack._totals_within
+    return (a + b) * (1 + 2.0**-10)
 
 
 @pytest.mark.parametrize("fault", ["sums too large", "offsets forgotten", "strictly below"])
 def test_a_broken_sum_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "sums too large":
-        monkeypatch.setattr(
-            knapsack, "running_sums", lambda x: ops.cumsum(x, axis=-1) * (1 + 2.0**-10)
-        )
+        monkeypatch.setattr(running_totals, "lowered", lambda x, _: x * (1 + 2.0**-10))
     elif fault == "offsets forgotten":
         # Without the offsets of the pixels every margin of a bin is its upper edge.
         edges, places = margin_table._EDGES, margin_table._PLACES
         monkeypatch.setattr(margin_table, "_EDGES", edges + places * margin_table.NUM_OFFSETS)
     else:
-        monkeypatch.setattr(knapsack, "_totals_within", _strictly_below)
+        monkeypatch.setattr(knapsack, "_plus", _strictly_below)
     with pytest.raises(AssertionError, match=r"counted too few|cost too much"):
-        assert_sound(cases()["equal"], 2, (most_pixels_lost, least_total))
+        for name in ("equal", "progression"):
+            assert_sound(cases()[name], 2, (most_pixels_lost, least_total))

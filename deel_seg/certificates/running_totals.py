@@ -1,0 +1,130 @@
+"""Running totals of long tables, of which only one place is looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from deel_seg._backend import accumulation_dtype
+from deel_seg.certificates.rounding import lowered
+
+Tensor = Any
+
+ROW = 256  # Entries of a table whose sum is taken before the place is known.
+_BLOCK = 32  # Terms a float32 running sum may chain before its blocks are summed in turn.
+
+
+def running_sums(values: Tensor) -> Tensor:
+    """Running sums along the last axis, at most the exact ones; exact for integers.
+
+    A sum of n non-negative terms, added in any association, is within a factor
+    `1 +- (n-1)u / (1 - (n-1)u)` of the exact one; `(2n + 4)u` covers that and the shrinking
+    itself for all `n < 2^-4 / u`. In float32 nested blocks chain fewer terms.
+    """
+    if _is_integer(values):
+        return ops.cumsum(values, axis=-1)
+    if accumulation_dtype() == "float64":
+        return lowered(ops.cumsum(values, axis=-1), 2 * values.shape[-1] + 4)
+    sums, chained = _blocked_sums(values)
+    return lowered(sums, 2 * chained + 4)
+
+
+def locate(terms: Tensor, fits: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Finds where the running totals of a table stop to fit.
+
+    A lower bound of a total fits wherever the total does, so counting those that fit never
+    stops short, whether or not rounding keeps them in order.
+
+    Args:
+        terms: `(batch, tables, entries)`, non-negative, entries a multiple of `ROW`; tables are
+            one for each query, or a single one for all.
+        fits: From totals, `(batch, queries or 1, n)`, to `(batch, queries, n)` bool.
+
+    Returns:
+        Index of the first entry whose total does not fit, `(batch, queries)` int32 (the number of
+        entries where all do), and the total of those before it, which for floats is a lower bound.
+    """
+    rows = _rows(terms)
+    ends = running_sums(_sums(rows))
+    row = _count(fits(ends))
+    last_row = rows.shape[2] - 1
+    beyond = ops.equal(row, last_row + 1)
+    row = ops.minimum(row, last_row)
+    before = _at(ends, row - 1)
+    totals = _plus(before[..., None], running_sums(_row_at(rows, row)))
+    inside = ops.where(beyond, ROW, _count(fits(totals)))
+    previous = ops.take_along_axis(totals, ops.maximum(inside - 1, 0)[..., None], axis=-1)[..., 0]
+    return row * ROW + inside, ops.where(inside > 0, previous, before)
+
+
+def total_before(terms: Tensor, index: Tensor) -> Tensor:
+    """Total of the entries before each index, `(batch, queries)`; for floats a lower bound.
+
+    Args:
+        terms: As in `locate`.
+        index: `(batch, queries)` int32, at most the number of entries.
+    """
+    rows = _rows(terms)
+    row = ops.minimum(index // ROW, rows.shape[2] - 1)
+    before = _at(running_sums(_sums(rows)), row - 1)
+    values = _row_at(rows, row)
+    inside = ops.arange(ROW, dtype="int32") < (index - row * ROW)[..., None]
+    return _plus(before, _sums(ops.where(inside, values, ops.zeros_like(values))))
+
+
+def _is_integer(values: Tensor) -> bool:
+    return "int" in keras.backend.standardize_dtype(values.dtype)
+
+
+def _rows(terms: Tensor) -> Tensor:
+    batch, tables = ops.shape(terms)[:2]
+    return ops.reshape(terms, (batch, tables, terms.shape[2] // ROW, ROW))
+
+
+def _sums(rows: Tensor) -> Tensor:
+    sums = ops.sum(rows, axis=-1)
+    return sums if _is_integer(rows) else lowered(sums, 2 * ROW + 4)
+
+
+def _plus(a: Tensor, b: Tensor) -> Tensor:
+    return a + b if _is_integer(a) else lowered(a + b, 4)
+
+
+def _count(flags: Tensor) -> Tensor:
+    return ops.sum(ops.cast(flags, "int32"), axis=-1)
+
+
+def _at(totals: Tensor, index: Tensor) -> Tensor:
+    """Totals `(batch, tables, n)` at `(batch, queries)` indices; 0 at -1."""
+    place = ops.maximum(index, 0)
+    if totals.shape[1] == 1:
+        found = ops.take_along_axis(totals[:, 0], place, axis=1)
+    else:
+        found = ops.take_along_axis(totals, place[..., None], axis=2)[..., 0]
+    return ops.where(index < 0, ops.zeros_like(found), found)
+
+
+def _row_at(rows: Tensor, row: Tensor) -> Tensor:
+    """Rows `(batch, tables, n, ROW)` at `(batch, queries)` indices."""
+    if rows.shape[1] == 1:
+        return ops.take_along_axis(rows[:, 0], row[..., None], axis=1)
+    return ops.take_along_axis(rows, row[..., None, None], axis=2)[:, :, 0]
+
+
+def _blocked_sums(values: Tensor) -> tuple[Tensor, int]:
+    """Running sums by nested blocks, and the number of additions the longest one chains."""
+    terms = values.shape[-1]
+    if terms <= _BLOCK:
+        return ops.cumsum(values, axis=-1), terms
+    blocks = math.ceil(terms / _BLOCK)
+    outer = ops.shape(values)[:-1]
+    padded = ops.pad(values, (*((0, 0) for _ in outer), (0, blocks * _BLOCK - terms)))
+    inner = ops.cumsum(ops.reshape(padded, (*outer, blocks, _BLOCK)), axis=-1)
+    through, chained = _blocked_sums(inner[..., -1])
+    before = ops.pad(through[..., :-1], (*((0, 0) for _ in outer), (1, 0)))
+    sums = ops.reshape(inner + before[..., None], (*outer, blocks * _BLOCK))
+    return sums[..., :terms], chained + _BLOCK + 1
