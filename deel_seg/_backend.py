@@ -65,6 +65,23 @@ def is_concrete(*tensors: Any) -> bool:
     return not any(isinstance(tensor, (jax.core.Tracer, keras.KerasTensor)) for tensor in tensors)
 
 
+def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
+    """`compute()`, of the shape and dtype of `like`, written to memory.
+
+    XLA repeats an element-wise computation in everything that reads its result, which is a bad
+    bargain where it is a pass over all logits. A loop whose number of steps is not known before
+    it runs is not taken apart; that it is one step is hidden behind a look at `data`.
+    """
+    first = ops.reshape(data, (-1,))[0]
+    steps = ops.maximum(1, ops.cast(ops.isnan(first), "int32"))
+    _, result = ops.while_loop(
+        lambda step, _: step < steps,
+        lambda step, _: (step + 1, compute()),
+        (ops.zeros_like(steps), like),
+    )
+    return result
+
+
 def float_bits(values: Any) -> Any:
     """Bit patterns of float32 `values` as int32; those of non-negative floats are ordered alike."""
     if IS_TENSORFLOW:

@@ -8,7 +8,6 @@ from typing import Any
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg._checks import received
 from deel_seg.certificates.class_ids import check_class_id
 from deel_seg.certificates.class_iou_bound import (
     IouTables,
@@ -17,19 +16,21 @@ from deel_seg.certificates.class_iou_bound import (
     least_surplus,
 )
 from deel_seg.certificates.class_items import ClassItems, class_items
+from deel_seg.certificates.confusion_metrics import iou
 from deel_seg.certificates.costs import capacity, radius_below
+from deel_seg.certificates.frontier import frontier
 from deel_seg.certificates.inputs import (
     CertificateInputs,
     check_eps,
     check_inputs,
     check_labels_given,
 )
-from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.certificates.rounding import to_float32_below
 
 Tensor = Any
 
 _STATIC = ("p", "ignore_class", "num_classes")
+_SORTED = 2**14  # Pixels up to which sorting them costs little, and the optimum is exact.
 _SECTIONS, _ROUNDS = 32, 5  # Ratios tried at once, and how often the best is narrowed: 2^-25.
 
 
@@ -71,7 +72,12 @@ def _worst_case(
         logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
     )
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
-    worst = to_float32_below(worst_iou(iou_tables(items, p), capacities))
+    if _sorts(items, p):
+        edge = frontier(items, p)
+        worst = ops.map(lambda most: iou.worst(edge.farthest(most)), capacities)
+        worst = ops.transpose(worst)
+    else:
+        worst = to_float32_below(worst_iou(iou_tables(items, p), capacities))
     defined = _defined(items, lipschitz_constant, logit_tolerance)
     return ops.where(ops.logical_and(defined[:, None], eps >= 0), worst, math.nan), items.valid
 
@@ -83,7 +89,7 @@ def _radius(
     lipschitz_constant: Tensor,
     logit_tolerance: Tensor,
     class_id: Tensor,
-    threshold: Tensor,
+    threshold: tuple[Tensor, ...],
     *,
     p: float,
     num_classes: int,
@@ -92,12 +98,23 @@ def _radius(
     items = class_items(
         logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
     )
-    tables = iou_tables(items, p)
-    ratios = ops.broadcast_to(threshold, (ops.shape(logits)[0], 1))
-    total = least_cost(tables, ratios)[:, 0]
+    if _sorts(items, p):
+        edge = frontier(items, p)
+        total = edge.least_total(lambda counts: iou.at_most(counts, threshold, None))
+    else:
+        wide = accumulation_dtype()
+        ratio = ops.cast(threshold[0], wide) / ops.cast(threshold[1], wide)
+        ratios = ops.broadcast_to(ratio, (ops.shape(logits)[0], 1))
+        total = least_cost(iou_tables(items, p), ratios)[:, 0]
     radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
     defined = _defined(items, lipschitz_constant, logit_tolerance)
     return ops.where(defined, radius, math.nan), items.valid
+
+
+def _sorts(items: ClassItems, p: float) -> bool:
+    """Whether to go through the frontier of whole pixels; p = inf has no sums to bound."""
+    pixels = items.margins.shape[1]
+    return p == math.inf or (pixels is not None and pixels <= _SORTED)
 
 
 def _defined(items: ClassItems, lipschitz_constant: Tensor, logit_tolerance: Tensor) -> Tensor:
@@ -133,9 +150,10 @@ def worst_case_class_iou(
     paper's Appendix B leaves out and without which the value would be unsound, and a pixel
     becomes class k at the water-filling cost over all logits that stand above it.
 
-    Returned is the minimum over fractions of pixels, which the exact one over whole pixels is
-    never below and exceeds by less than what one lost and one added pixel make up for;
-    `worst_case_confusion_metric` gives the latter at the price of sorting the pixels.
+    Up to 2^14 pixels, and for p = inf, this is the exact minimum over whole pixels. Above, where
+    sorting the pixels would cost more than all else, it is the minimum over fractions of pixels,
+    which the exact one is never below and exceeds by less than what one lost and one added pixel
+    make up for; `worst_case_confusion_metric` is exact for any size.
 
     Args:
         logits: `(batch, height, width, classes)`, see `worst_case_pixel_accuracy`.
@@ -143,7 +161,7 @@ def worst_case_class_iou(
         class_id: The class k.
         eps: Budget `>= 0` in the units of the model input, or a 1-D sequence of budgets.
         lipschitz_constant: Proved upper bound `L > 0` of the map from image to `logits`.
-        p: Norm of the attack: 1 or 2.
+        p: Norm of the attack: 1, 2 or `inf`.
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
@@ -154,8 +172,7 @@ def worst_case_class_iou(
             graph as `worst_case_pixel_accuracy`.
 
     Raises:
-        ValueError: As `worst_case_pixel_accuracy`, for a class the model does not have, and for
-            `p = inf`.
+        ValueError: As `worst_case_pixel_accuracy`, and for a class the model does not have.
 
     Example:
     Four pixels of class 0 with margins 1, 2, 3, 4 and one of class 1 with margin 2.
@@ -212,7 +229,7 @@ def class_iou_radius(
         threshold: IoU to fall to, in `[0, 1]`; at most six decimals, or a `fractions.Fraction`
             of denominator at most 10^6.
         lipschitz_constant: Proved upper bound `L > 0` of the map from image to `logits`.
-        p: Norm of the attack: 1 or 2.
+        p: Norm of the attack: 1, 2 or `inf`.
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
@@ -238,7 +255,7 @@ def class_iou_radius(
     References:
         Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 27-29.
     """
-    share = exact_fraction("threshold", threshold, allow_zero=True)
+    share = iou.read_threshold(threshold, relative=False)
     inputs, class_tensor = _check(
         logits,
         labels,
@@ -249,8 +266,7 @@ def class_iou_radius(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    ratio = ops.convert_to_tensor(float(share), dtype=accumulation_dtype())
-    return inputs.certify(_compiled_radius, class_tensor, ratio)
+    return inputs.certify(_compiled_radius, class_tensor, share)
 
 
 def _check(
@@ -259,10 +275,6 @@ def _check(
     """Checks the arguments, and returns the class as a tensor, for all to share a compilation."""
     check_labels_given(labels)
     inputs = check_inputs(logits, labels, mask, p=p, **options)
-    if p == math.inf:
-        raise ValueError(
-            f"`p` must be 1 or 2; `worst_case_confusion_metric` takes inf too. {received(p=p)}"
-        )
     class_id = check_class_id(
         "class_id",
         class_id,

@@ -35,7 +35,7 @@ _LOWEST_BITS, _HIGHEST_BITS = 79 << 23, 175 << 23  # of SMALLEST and LARGEST
 _STEPS = 30  # Halvings between the two.
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     r"""Upper bounds of $\sum (\lambda - a)_+$ by bin of the level: `slope * level - offset`."""
 
     slope: Tensor  # (batch, NUM_BINS)
@@ -45,29 +45,47 @@ class _Lines(NamedTuple):
 class IouTables(NamedTuple):
     """What the bounds need of an image and a class."""
 
-    lost: _Lines  # pixels labelled k
-    added: _Lines  # all others
+    lost: Lines  # pixels labelled k
+    added: Lines  # all others
     num_positives: Tensor  # (batch,), accumulation dtype
     p: float
+    merged: int = 1  # Bins that a line stands for
 
 
 class _Multiplier(NamedTuple):
     """The lines at a multiplier, each `(batch, queries)`, and the levels they are taken at."""
 
-    lost: _Lines
-    added: _Lines
+    lost: Lines
+    added: Lines
     level: Tensor  # lambda
     added_level: Tensor  # r lambda, rounded up
 
 
-def iou_tables(items: ClassItems, p: float) -> IouTables:
-    """Tabulates the items of a class; p = 1 or 2."""
+def iou_tables(items: ClassItems, p: float, merged: int = 1) -> IouTables:
+    """Tabulates the items of a class; p = 1 or 2.
+
+    With `merged` bins taken together the tables are that much shorter, and the bounds looser by
+    about `merged^2` in 2^20 of the pixels.
+    """
     wide = accumulation_dtype()
     table = tabulate(items.margins, p, items.is_negative, num_kinds=2)
     lost, added = (
-        _lines(ops.cast(table.counts[:, kind], wide), table.powers[:, kind], p) for kind in (0, 1)
+        _lines(
+            _merged_bins(ops.cast(table.counts[:, kind], wide), merged),
+            _merged_bins(table.powers[:, kind], merged),
+            p,
+            merged,
+        )
+        for kind in (0, 1)
     )
-    return IouTables(lost, added, ops.cast(items.num_positives, wide), p)
+    return IouTables(lost, added, ops.cast(items.num_positives, wide), p, merged)
+
+
+def _merged_bins(values: Tensor, merged: int) -> Tensor:
+    if merged == 1:
+        return values
+    groups = ops.reshape(values, (ops.shape(values)[0], -1, merged))
+    return lowered(ops.sum(groups, axis=-1), 2 * merged)
 
 
 def least_surplus(tables: IouTables, ratios: Tensor, capacities: Tensor) -> Tensor:
@@ -116,19 +134,19 @@ def least_cost(tables: IouTables, ratios: Tensor) -> Tensor:
     return ops.maximum(lowered(needed, 16) - raised(free, 16), 0.0)
 
 
-def _lines(counts: Tensor, powers: Tensor, p: float) -> _Lines:
+def _lines(counts: Tensor, powers: Tensor, p: float, merged: int) -> Lines:
     """One line a bin: exact at its ends, the chord of what is convex between them.
 
     Of the pixels in the bin only the number n and the sum s are known. All at its two ends bounds
     the sum from above: `(n e1 - s) / (e1 - e0)` of them at the lower end.
     """
-    lower, upper = (edge if p == 1 else edge * edge for edge in bin_edges())
+    lower, upper = (edge if p == 1 else edge * edge for edge in bin_edges(merged))
     at_lower = (raised(counts * upper, 4) - powers) / (upper - lower)
     at_lower = raised(at_lower, 8)
     zeros = ops.zeros_like(counts[:, :1])
     before = ops.concatenate([zeros, running_sums(powers)[:, :-1]], axis=1)
     slope = raised(ops.cumsum(counts, axis=1), 4) - counts + at_lower
-    return _Lines(raised(slope, 8), lowered(before + lowered(at_lower * lower, 2), 4))
+    return Lines(raised(slope, 8), lowered(before + lowered(at_lower * lower, 2), 4))
 
 
 def _search(
@@ -161,15 +179,15 @@ def _at(tables: IouTables, margin: Tensor, ratios: Tensor) -> _Multiplier:
         value if tables.p == 1 else value * value for value in (wide, ops.cast(added, ratios.dtype))
     )
     return _Multiplier(
-        _of_bin(tables.lost, bin_of(margin)),
-        _of_bin(tables.added, bin_of(added)),
+        _of_bin(tables.lost, bin_of(margin) // tables.merged),
+        _of_bin(tables.added, bin_of(added) // tables.merged),
         level,
         raised(added_level, 1),
     )
 
 
-def _of_bin(lines: _Lines, bins: Tensor) -> _Lines:
-    return _Lines(
+def _of_bin(lines: Lines, bins: Tensor) -> Lines:
+    return Lines(
         ops.take_along_axis(lines.slope, bins, axis=1),
         ops.take_along_axis(lines.offset, bins, axis=1),
     )

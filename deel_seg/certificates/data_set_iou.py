@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates.class_iou_bound import iou_tables, least_surplus
+from deel_seg.certificates.class_iou_bound import IouTables, Lines, iou_tables, least_surplus
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.costs import capacity
 from deel_seg.certificates.exact_sum import carried, from_limbs_below, to_limbs
@@ -27,6 +27,7 @@ from deel_seg.certificates.rounding import lowered, unit_roundoff
 Tensor = Any
 
 GRID = 64  # Intervals of the grid of ratios.
+_MERGED = 4  # Bins of the tables taken together, for small images a fourth of the work.
 
 
 class Surpluses(NamedTuple):
@@ -67,19 +68,19 @@ def batch_surpluses(
         ignore_class: Label of the pixels left out.
     """
     wide = accumulation_dtype()
-    budgets = ops.shape(eps)[0]
+    batch, budgets = ops.shape(logits)[0], ops.shape(eps)[0]
+    shape = (batch, budgets, GRID + 1)
     ratios = ops.cast(ops.arange(GRID + 1), wide) * (1 / GRID)
-    ratios = ops.reshape(ops.broadcast_to(ratios, (budgets, GRID + 1)), (1, -1))
-    capacities = capacity(eps, lipschitz_constant, p, num_classes)[:, None]
-    capacities = ops.reshape(ops.broadcast_to(capacities, (budgets, GRID + 1)), (1, -1))
+    ratios = ops.reshape(ops.broadcast_to(ratios, shape), (batch, -1))
+    capacities = capacity(eps, lipschitz_constant, p, num_classes)[None, :, None]
+    capacities = ops.reshape(ops.broadcast_to(capacities, shape), (batch, -1))
     weights = ops.cast(weights, wide)
     counts = weights > 0
 
     # One image at a time, for sums of floats to come out the same whatever the batch.
-    def of_image(image: tuple[Tensor, ...]) -> Tensor:
-        items = ClassItems(*(field[None] for field in image[:-1]))
-        surplus = least_surplus(iou_tables(items, p), ratios, capacities)[0] * image[-1]
-        return to_limbs(surplus - ops.abs(surplus) * (4 * unit_roundoff()))
+    def lines_of_image(image: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        tables = iou_tables(ClassItems(*(field[None] for field in image)), p, _MERGED)
+        return tuple(line[0] for lines in (tables.lost, tables.added) for line in lines)
 
     def of_class(class_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         items = class_items(
@@ -92,7 +93,12 @@ def batch_surpluses(
             num_classes=num_classes,
             ignore_class=ignore_class,
         )
-        limbs = ops.map(of_image, (*items, weights))
+        lines = ops.map(lines_of_image, tuple(items))
+        tables = IouTables(
+            Lines(*lines[:2]), Lines(*lines[2:]), ops.cast(items.num_positives, wide), p, _MERGED
+        )
+        surplus = least_surplus(tables, ratios, capacities) * weights[:, None]
+        limbs = ops.moveaxis(to_limbs(surplus - ops.abs(surplus) * (4 * unit_roundoff())), 0, 1)
         counted = ops.logical_and(counts, items.valid)
         limbs = carried(ops.sum(ops.where(counted[:, None, None], limbs, 0), axis=0))
         labelled = ops.logical_and(counts, items.num_positives > 0)

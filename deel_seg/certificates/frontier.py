@@ -19,8 +19,8 @@ from deel_seg._backend import accumulation_dtype
 from deel_seg.certificates.class_items import ClassItems
 from deel_seg.certificates.confusion_counts import Counts
 from deel_seg.certificates.inputs import MAX_PIXELS
-from deel_seg.certificates.margin_table import running_sums
 from deel_seg.certificates.rounding import lowered
+from deel_seg.certificates.running_totals import running_sums
 
 Tensor = Any
 

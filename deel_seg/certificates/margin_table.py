@@ -110,9 +110,9 @@ def bin_of(margins: Tensor) -> Tensor:
     return ops.maximum(ops.right_shift(float_bits(margins), OFFSET_BITS) - (_FIRST - 1), 0)
 
 
-def bin_edges() -> tuple[Tensor, Tensor]:
-    """Lower edge of each bin and of the next one, `(NUM_BINS,)`, accumulation dtype."""
-    edges = _EDGES.astype(accumulation_dtype())
+def bin_edges(merged: int = 1) -> tuple[Tensor, Tensor]:
+    """Lower edge of every `merged`-th bin and of the next of these, accumulation dtype."""
+    edges = _EDGES.astype(accumulation_dtype())[::merged]
     upper = np.append(edges[1:], edges[-1] * 2)
     return ops.convert_to_tensor(edges), ops.convert_to_tensor(upper)
 

@@ -157,13 +157,13 @@ def _half_capacity(tables: Any, ratios: Any, capacities: Any) -> Any:
     return class_iou_bound.least_surplus(tables, ratios, capacities * 0.5)
 
 
-def _no_chord(counts: Any, powers: Any, p: int) -> Any:
+def _no_chord(counts: Any, powers: Any, p: int, merged: int) -> Any:
     # The pixels in the bin of the level are forgotten.
     zeros = ops.zeros_like(counts[:, :1])
     before = [
         ops.concatenate([zeros, ops.cumsum(x, axis=1)[:, :-1]], axis=1) for x in (counts, powers)
     ]
-    return class_iou_bound._Lines(*before)
+    return class_iou_bound.Lines(*before)
 
 
 @pytest.mark.parametrize("fault", ["factor", "bin of the level"])

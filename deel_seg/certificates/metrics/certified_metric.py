@@ -21,7 +21,7 @@ class CertifiedMetric(keras.metrics.Metric):
 
     Args:
         lipschitz_constant: Proved upper bound of the map from image to logits. `None` takes the
-            one of the model the metric is compiled with.
+            one of the model the metric is compiled with, which is one for p = 2 alone.
         ignore_class: Label of the pixels left out, such as 255 for void.
         p: Norm of the attack: 1, 2 or `inf`.
         logit_tolerance: How far each logit may be from its exact value.
@@ -65,13 +65,17 @@ class CertifiedMetric(keras.metrics.Metric):
         return self.lipschitz_constant
 
     def bind_lipschitz_constant(self, constant: float) -> None:
-        """Tells the metric the constant of the model it is compiled with; may be called again.
+        """Tells the metric the l2 constant of the model it is compiled with; may be called again.
+
+        A metric of another norm does not take it over: no bound in that norm follows.
 
         Raises:
             ValueError: When the metric was given a smaller one, with which it would certify more
                 than holds.
         """
         check_real("lipschitz_constant", constant, minimum=0, exclusive_minimum=True)
+        if self.p != 2:
+            return
         if self.lipschitz_constant is not None and self.lipschitz_constant < constant:
             raise ValueError(
                 f"Metric `{self.name}` was given a `lipschitz_constant` below the model's, "
@@ -93,8 +97,8 @@ class CertifiedMetric(keras.metrics.Metric):
         if self.effective_lipschitz_constant is None:
             raise ValueError(
                 f"Metric `{self.name}` needs the Lipschitz constant of the model: pass "
-                "lipschitz_constant=... to the metric, or compile it with a model that knows its "
-                f"own. {received(lipschitz_constant=None)}"
+                "lipschitz_constant=... to the metric, or, for p=2, compile it with a model that "
+                f"knows its own. {received(lipschitz_constant=None, p=self.p)}"
             )
         return {
             "lipschitz_constant": ops.convert_to_tensor(self._constant),

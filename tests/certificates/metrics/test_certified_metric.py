@@ -210,3 +210,15 @@ def test_certified_is_never_above_clean_accuracy() -> None:
         clean.update_state(VOID_LABELS[batch], LOGITS[batch])
     assert isinstance(certified, CertifiedMetric)
     assert 0 < float(certified.result()) <= float(clean.result())
+
+
+@pytest.mark.parametrize("p", [1, float("inf")])
+def test_an_l2_constant_is_none_for_another_norm(p: float) -> None:
+    metric = CRPA(eps=0.1, p=p)
+    metric.bind_lipschitz_constant(1.0)
+    assert metric.effective_lipschitz_constant is None
+    with pytest.raises(ValueError, match="for p=2"):
+        metric.update_state(LABELS, LOGITS)
+    stated = CRPA(eps=0.1, p=p, lipschitz_constant=0.5)
+    stated.bind_lipschitz_constant(1.0)
+    assert stated.effective_lipschitz_constant == 0.5
