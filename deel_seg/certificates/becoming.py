@@ -87,7 +87,7 @@ class _Pass:
 
     def largest(self) -> Tensor:
         """Largest distances as margins."""
-        return self._once(self._first_pass(lambda *distances: self._margins(distances[0])))
+        return self._once(self._first_pass(lambda *distances: usable_margins(distances[0], 0.0)))
 
     def water_filling(self) -> Tensor:
         r"""Lower-bounds the root of twice the least of $\phi(\tau)=\tau^2+\sum (d_j-\tau)_+^2$.
@@ -175,23 +175,34 @@ class _Pass:
         return levels + ops.maximum(excess - levels, 0.0) / (1.0 + number)
 
     def _filled(self, levels: Tensor, given: Tensor) -> Tensor:
-        r"""Margins by the costs at the levels, wherever these stand; `given` where `leaving`.
-
-        As $\phi'' \ge 2$ and $\phi' = 2 g$, $\min \phi \ge \phi(\tau) - g(\tau)^2$ at any level.
-        A margin is negative where the search should go on.
-
-        Rounding: the distances are within 3 units, a common factor the cost is homogeneous in;
-        each excess and its square add 3, sums of n terms n - 1, and the rest less than 6.
-        """
-        largest, number, excess, squares = self._above(levels)
-        gap = ops.abs(levels - excess) + (number + 4.0) * (4 * _UNIT) * (levels + excess)
-        lost, most = gap * gap * (1 + 4 * _UNIT), levels * levels + squares
-        cost = ops.maximum((most - lost) * (1 - (2 * number + 24) * _UNIT), 0.0)
-        margins = ops.maximum(self._margins(largest), self._margins(ops.sqrt(2.0 * cost)))
-        margins = ops.where(lost > most * _LOST, -margins, margins)
+        """Margins by the costs at the levels, wherever these stand; `given` where `leaving`."""
+        margins = margins_at_level(levels, *self._above(levels))
         margins = ops.where(self.leaving, given, margins)
         return ops.where(ops.isnan(given), math.nan, margins)
 
-    @staticmethod
-    def _margins(distances: Tensor) -> Tensor:
-        return usable_margins(distances, 0.0)
+
+def margins_at_level(
+    level: Tensor, largest: Tensor, number: Tensor, excess: Tensor, squares: Tensor
+) -> Tensor:
+    r"""Margins by what it costs at least to meet, wherever the level stands.
+
+    As $\phi'' \ge 2$ and $\phi' = 2 g$, $\min \phi \ge \phi(\tau) - g(\tau)^2$ at any level $\tau$.
+
+    Rounding: the distances are within 3 units, a common factor the cost is homogeneous in; each
+    excess and its square add 3, sums of n terms n - 1, and the rest less than 6.
+
+    Args:
+        level: Float32, any shape.
+        largest: The largest distance.
+        number: Number of distances above the level.
+        excess: Sum of how far they are above it.
+        squares: Sum of the squares of that.
+
+    Returns:
+        As `becoming_margins`; negative where the level is too far from the best one.
+    """
+    gap = ops.abs(level - excess) + (number + 4.0) * (4 * _UNIT) * (level + excess)
+    lost, most = gap * gap * (1 + 4 * _UNIT), level * level + squares
+    cost = ops.maximum((most - lost) * (1 - (2 * number + 24) * _UNIT), 0.0)
+    margins = ops.maximum(usable_margins(largest, 0.0), usable_margins(ops.sqrt(2.0 * cost), 0.0))
+    return ops.where(lost > most * _LOST, -margins, margins)

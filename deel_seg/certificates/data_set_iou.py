@@ -13,6 +13,8 @@ points of the grid lies below it, and where the chord crosses zero, F is still a
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -21,6 +23,7 @@ from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.class_iou_bound import IouTables, Lines, iou_tables, least_surplus
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.costs import capacity
+from deel_seg.certificates.every_class import every_class_items
 from deel_seg.certificates.exact_sum import carried, from_limbs_below, to_limbs
 from deel_seg.certificates.rounding import lowered, unit_roundoff
 
@@ -77,22 +80,24 @@ def batch_surpluses(
     weights = ops.cast(weights, wide)
     counts = weights > 0
 
+    options: dict[str, Any] = {
+        "p": p,
+        "num_classes": num_classes,
+        "ignore_class": ignore_class,
+    }
+    items_of: Callable[[Tensor], ClassItems]
+    if num_classes == 1 or class_ids.shape[0] == 1:
+        items_of = functools.partial(_items, logits, labels, mask, logit_tolerance, options=options)
+    else:
+        items_of = every_class_items(logits, labels, mask, logit_tolerance, **options)
+
     # One image at a time, for sums of floats to come out the same whatever the batch.
     def lines_of_image(image: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         tables = iou_tables(ClassItems(*(field[None] for field in image)), p, _MERGED)
         return tuple(line[0] for lines in (tables.lost, tables.added) for line in lines)
 
     def of_class(class_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        items = class_items(
-            logits,
-            labels,
-            mask,
-            class_id,
-            logit_tolerance,
-            p=p,
-            num_classes=num_classes,
-            ignore_class=ignore_class,
-        )
+        items = items_of(class_id)
         lines = ops.map(lines_of_image, tuple(items))
         tables = IouTables(
             Lines(*lines[:2]), Lines(*lines[2:]), ops.cast(items.num_positives, wide), p, _MERGED
@@ -112,6 +117,18 @@ def batch_surpluses(
     right += [ops.all(ops.logical_and(weights >= 0, weights <= 1))]
     wrong = 1 - ops.cast(ops.all(ops.stack(right)), "int32")
     return Surpluses(limbs, labelled, ops.max(bad) + wrong)
+
+
+def _items(
+    logits: Tensor,
+    labels: Tensor,
+    mask: Tensor | None,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    *,
+    options: dict[str, Any],
+) -> ClassItems:
+    return class_items(logits, labels, mask, class_id, logit_tolerance, **options)
 
 
 compiled_batch_surpluses = compiled(

@@ -154,7 +154,7 @@ def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(
             becoming._Pass,
             "_filled",
-            lambda self, levels, given: self._margins(ops.sqrt(2.0 * self._above(levels)[3])),
+            lambda self, levels, given: ops.sqrt(2.0 * self._above(levels)[3]),
         )
     with pytest.raises(AssertionError, match="cost too much"):
         assert_sound(CASES["random"], 1, function=becoming_margins)
