@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, materialised
+from deel_seg.certificates.class_groups import Groups, group_margins, group_of
 from deel_seg.certificates.margins import class_margins
 from deel_seg.certificates.pixels import kept_pixels, named_class, predicted_class
 from deel_seg.certificates.rounding import count_dtype, lowered
@@ -44,16 +45,25 @@ def count_pixels(
     ignore_class: int | None,
     num_classes: int,
     by_label: bool,
+    class_groups: Groups | None = None,
+    p: float = math.inf,
 ) -> CountedPixels:
     """Margins of the pixels that count over leaving their reference class.
 
     The reference is the label if `by_label`, and otherwise the predicted class; then labels, if
     any, only say which pixels `ignore_class` removes. With a scalar `label_class` only the pixels
-    of that label count.
+    of that label count. With `class_groups` all of this is about groups, of which the margin is
+    tight for the norm `p`, and valid for any norm by default.
     """
 
     def compute() -> Tensor:
-        margins = class_margins(logits, labels if by_label else None, logit_tolerance, num_classes)
+        reference = labels if by_label else None
+        if class_groups is None:
+            margins = class_margins(logits, reference, logit_tolerance, num_classes)
+        else:
+            classes = predicted_class(logits, num_classes) if reference is None else reference
+            groups = group_of(classes, class_groups)
+            margins = group_margins(logits, groups, logit_tolerance, class_groups, p)
         ids = labels
         if ids is None:
             ids = margins if ignore_class is None else predicted_class(logits, num_classes)
@@ -62,7 +72,8 @@ def count_pixels(
             unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
             margins = ops.where(unnamed, math.nan, margins)
         if label_class is not None:
-            kept = ops.logical_and(kept, ops.equal(labels, label_class))
+            same = ops.equal(group_of(labels, class_groups), group_of(label_class, class_groups))
+            kept = ops.logical_and(kept, same)
         return _encoded(margins, kept)
 
     like = ops.zeros(ops.shape(logits)[:-1], dtype="float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.class_ids import check_class_id
@@ -23,6 +24,7 @@ def worst_case_fnr(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Upper-bounds the share of a class's pixels that any attack of size `eps` can hide.
 
@@ -47,6 +49,9 @@ def worst_case_fnr(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            Positive are then the labels of the whole group of `positive_class`, and found the
+            pixels predicted as any class of it. Classes in no group stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded up to a
@@ -83,6 +88,7 @@ def worst_case_fnr(
         ignore_class=ignore_class,
         mask=mask,
         logit_tolerance=logit_tolerance,
+        class_groups=class_groups,
     )
     return 1.0 - recall  # Exact: multiples of 2^-24.
 
@@ -98,6 +104,7 @@ def worst_case_recall(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     """Lower-bounds the share of a class's pixels that is found under any attack of size `eps`.
 
@@ -113,6 +120,9 @@ def worst_case_recall(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            Positive are then the labels of the whole group of `positive_class`, and found the
+            pixels predicted as any class of it. Classes in no group stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down to a
@@ -146,7 +156,9 @@ def worst_case_recall(
         logit_tolerance=logit_tolerance,
     )
     positive = _checked_class(inputs, positive_class)
-    return worst_case_share(inputs, eps, by_label=True, label_class=positive)
+    return worst_case_share(
+        inputs, eps, by_label=True, label_class=positive, class_groups=class_groups
+    )
 
 
 def fnr_radius(
@@ -160,6 +172,7 @@ def fnr_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that brings each image's FNR to `threshold` or above.
 
@@ -179,6 +192,9 @@ def fnr_radius(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            Positive are then the labels of the whole group of `positive_class`, and found the
+            pixels predicted as any class of it. Classes in no group stand alone.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
@@ -213,7 +229,9 @@ def fnr_radius(
         logit_tolerance=logit_tolerance,
     )
     positive = _checked_class(inputs, positive_class)
-    return share_radius(inputs, 1 - share, by_label=True, label_class=positive)
+    return share_radius(
+        inputs, 1 - share, by_label=True, label_class=positive, class_groups=class_groups
+    )
 
 
 def _checked_class(inputs: CertificateInputs, positive_class: Any) -> int:

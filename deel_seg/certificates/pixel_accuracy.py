@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.inputs import check_inputs, check_labels_given
@@ -21,6 +22,7 @@ def worst_case_pixel_accuracy(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the pixel accuracy of each image under any attack of size `eps`.
 
@@ -46,6 +48,8 @@ def worst_case_pixel_accuracy(
         ignore_class: Label of the pixels left out of $S$, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change without being wrong. Classes in none of them stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down to a
@@ -83,7 +87,7 @@ def worst_case_pixel_accuracy(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    return worst_case_share(inputs, eps, by_label=True)
+    return worst_case_share(inputs, eps, by_label=True, class_groups=class_groups)
 
 
 def pixel_accuracy_radius(
@@ -96,6 +100,7 @@ def pixel_accuracy_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that brings each image's accuracy to `threshold` or below.
 
@@ -118,6 +123,8 @@ def pixel_accuracy_radius(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change without being wrong. Classes in none of them stand alone.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
@@ -151,4 +158,4 @@ def pixel_accuracy_radius(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    return share_radius(inputs, share, by_label=True)
+    return share_radius(inputs, share, by_label=True, class_groups=class_groups)

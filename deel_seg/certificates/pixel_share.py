@@ -13,6 +13,7 @@ from typing import Any
 from keras import ops
 
 from deel_seg._backend import compiled
+from deel_seg.certificates.class_groups import Groups, check_class_groups
 from deel_seg.certificates.costs import capacity, radius_below
 from deel_seg.certificates.counted_pixels import count_pixels
 from deel_seg.certificates.inputs import CertificateInputs, check_eps
@@ -26,7 +27,7 @@ from deel_seg.certificates.rounding import (
 
 Tensor = Any
 
-_STATIC = ("p", "ignore_class", "num_classes", "by_label")
+_STATIC = ("p", "ignore_class", "num_classes", "by_label", "class_groups")
 
 
 def _worst_case_share(
@@ -43,7 +44,7 @@ def _worst_case_share(
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
     pixels = count_pixels(
-        logits, labels, mask, logit_tolerance, label_class, num_classes=num_classes, **static
+        logits, labels, mask, logit_tolerance, label_class, p=p, num_classes=num_classes, **static
     )
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
     lost = most_pixels_lost(pixels.margins, capacities, p)
@@ -69,7 +70,7 @@ def _share_radius(
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
     pixels = count_pixels(
-        logits, labels, mask, logit_tolerance, label_class, num_classes=num_classes, **static
+        logits, labels, mask, logit_tolerance, label_class, p=p, num_classes=num_classes, **static
     )
     # ceil((1 - share) * num_kept), since num_kept is whole.
     needed = pixels.num_kept - exact_floor(pixels.num_kept, numerator, denominator)
@@ -104,24 +105,41 @@ _compiled_single_radius = compiled(_single_radius, static_argnames=_STATIC)
 
 
 def worst_case_share(
-    inputs: CertificateInputs, eps: Any, *, by_label: bool, label_class: int | None = None
+    inputs: CertificateInputs,
+    eps: Any,
+    *,
+    by_label: bool,
+    label_class: int | None = None,
+    class_groups: Any = None,
 ) -> Tensor:
     """Least share of pixels left within `eps`: `(batch,)`, or `(batch, len(eps))`.
 
-    With `label_class` only the pixels of that label count.
+    With `label_class` only the pixels of that label count, and with `class_groups` pixels are left
+    while their group is, and those of the group of `label_class` count.
     """
     budgets, is_sequence = check_eps(eps)
-    shares = inputs.certify(_compiled_worst_case, budgets, _id(label_class), by_label=by_label)
+    static = {"by_label": by_label, "class_groups": _groups(inputs, class_groups)}
+    shares = inputs.certify(_compiled_worst_case, budgets, _id(label_class), **static)
     return shares if is_sequence else shares[:, 0]
 
 
 def share_radius(
-    inputs: CertificateInputs, share: Fraction, *, by_label: bool, label_class: int | None = None
+    inputs: CertificateInputs,
+    share: Fraction,
+    *,
+    by_label: bool,
+    label_class: int | None = None,
+    class_groups: Any = None,
 ) -> Tensor:
     """Least budget after which at most `share` of the pixels may be left, `(batch,)`."""
     # As tensors, for a new share or class to compile nothing anew.
     counts = [ops.convert_to_tensor(n, count_dtype()) for n in share.as_integer_ratio()]
-    return inputs.certify(_compiled_share_radius, *counts, _id(label_class), by_label=by_label)
+    static = {"by_label": by_label, "class_groups": _groups(inputs, class_groups)}
+    return inputs.certify(_compiled_share_radius, *counts, _id(label_class), **static)
+
+
+def _groups(inputs: CertificateInputs, class_groups: Any) -> Groups | None:
+    return check_class_groups(class_groups, inputs.static["num_classes"])
 
 
 def _id(label_class: int | None) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.inputs import check_inputs
@@ -21,6 +22,7 @@ def worst_case_stability(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the share of pixels that keep their class under any attack of size `eps`.
 
@@ -44,6 +46,8 @@ def worst_case_stability(
             otherwise by clean prediction.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change and still keep its class. Others stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down to a
@@ -78,7 +82,7 @@ def worst_case_stability(
         logit_tolerance=logit_tolerance,
         labels_name_classes=False,
     )
-    return worst_case_share(inputs, eps, by_label=False)
+    return worst_case_share(inputs, eps, by_label=False, class_groups=class_groups)
 
 
 def stability_radius(
@@ -91,6 +95,7 @@ def stability_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that changes `fraction` of the predictions of an image.
 
@@ -109,6 +114,8 @@ def stability_radius(
         ignore_class: Class of the pixels left out, by label or else by clean prediction.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change and still keep its class. Others stand alone.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
@@ -141,4 +148,4 @@ def stability_radius(
         logit_tolerance=logit_tolerance,
         labels_name_classes=False,
     )
-    return share_radius(inputs, kept_share, by_label=False)
+    return share_radius(inputs, kept_share, by_label=False, class_groups=class_groups)
