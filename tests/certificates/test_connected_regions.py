@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -9,32 +8,9 @@ import pytest
 from deel_seg._backend import IS_TENSORFLOW
 from deel_seg.certificates.connected_regions import connected_regions
 from tests.certificates.exact import numbers
+from tests.certificates.region_search import searched_regions
 
 SIZE = 24  # One size for most maps: each shape compiles anew.
-
-
-def searched_regions(classes: np.ndarray, kept: np.ndarray, connectivity: int) -> np.ndarray:
-    """The regions of one map by breadth-first search, numbered in reading order."""
-    steps = [(0, 1), (1, 0), (0, -1), (-1, 0)]
-    if connectivity == 8:
-        steps += [(1, 1), (1, -1), (-1, 1), (-1, -1)]
-    regions, count = np.zeros(classes.shape, int), 0
-    for start in np.ndindex(*classes.shape):
-        if regions[start] or not kept[start]:
-            continue
-        count += 1
-        regions[start] = count
-        queue = deque([start])
-        while queue:
-            row, column = queue.popleft()
-            for down, right in steps:
-                there = (row + down, column + right)
-                if not all(0 <= i < n for i, n in zip(there, classes.shape, strict=True)):
-                    continue
-                if kept[there] and not regions[there] and classes[there] == classes[start]:
-                    regions[there] = count
-                    queue.append(there)
-    return regions
 
 
 def spiral(size: int) -> np.ndarray:
