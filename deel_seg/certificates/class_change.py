@@ -1,0 +1,131 @@
+"""Q1 and Q2 for pixels that leave one class, or become one: vanishing and fabrication attacks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from deel_seg._backend import compiled
+from deel_seg.certificates.becoming import becoming_margins
+from deel_seg.certificates.changed_pixels import ChangedPixels, pixels_needed
+from deel_seg.certificates.class_ids import check_class_id
+from deel_seg.certificates.costs import capacity, radius_below
+from deel_seg.certificates.counted_pixels import CountedPixels, counted
+from deel_seg.certificates.inputs import CertificateInputs, check_eps
+from deel_seg.certificates.knapsack import least_total, most_pixels_lost
+from deel_seg.certificates.margins import class_margins
+from deel_seg.certificates.pixels import kept_pixels, predicted_class
+from deel_seg.certificates.rounding import ratio_below, to_float32_below
+
+Tensor = Any
+
+_STATIC = ("p", "ignore_class", "num_classes", "becomes")
+
+
+def share_unchanged(inputs: CertificateInputs, class_id: Any, eps: Any, *, becomes: bool) -> Tensor:
+    """Lower-bounds the share of pixels that do not change, `(batch,)` or `(batch, len(eps))`.
+
+    They are the pixels predicted as the class, which leave it, or if `becomes` all pixels that
+    count, which become it or are it already.
+    """
+    budgets, is_sequence = check_eps(eps)
+    shares = inputs.certify(_compiled_share, _checked(inputs, class_id), budgets, becomes=becomes)
+    return shares if is_sequence else shares[:, 0]
+
+
+def radius_of_change(
+    inputs: CertificateInputs, class_id: Any, changed: ChangedPixels, *, becomes: bool
+) -> Tensor:
+    """Lower-bounds the budget after which so many pixels have changed, `(batch,)`.
+
+    Infinite where an image has fewer.
+    """
+    return inputs.certify(
+        _compiled_radius, _checked(inputs, class_id), *changed.tensors(), becomes=becomes
+    )
+
+
+def _checked(inputs: CertificateInputs, class_id: Any) -> Tensor:
+    static = inputs.static
+    checked = check_class_id(
+        "class_id",
+        class_id,
+        num_classes=static["num_classes"],
+        ignore_class=static["ignore_class"],
+    )
+    return ops.convert_to_tensor(checked, "int32")
+
+
+def _changing_pixels(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    *,
+    p: float,
+    ignore_class: int | None,
+    num_classes: int,
+    becomes: bool,
+) -> CountedPixels:
+    predicted = predicted_class(logits, num_classes)
+    kept = kept_pixels(predicted if labels is None else labels, mask, ignore_class)
+    if becomes:
+        margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p)
+    else:
+        margins = class_margins(logits, None, logit_tolerance, num_classes)
+        kept = ops.logical_and(kept, ops.equal(predicted, class_id))
+    return counted(margins, kept)
+
+
+def _share_unchanged(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    eps: Tensor,
+    *,
+    p: float,
+    num_classes: int,
+    **static: Any,
+) -> tuple[Tensor, Tensor]:
+    pixels = _changing_pixels(
+        logits, labels, mask, logit_tolerance, class_id, p=p, num_classes=num_classes, **static
+    )
+    changed = most_pixels_lost(pixels.margins, capacity(eps, lipschitz_constant, p, num_classes), p)
+    size = pixels.num_kept[:, None]
+    defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
+    defined = ops.logical_and(defined, eps >= 0)
+    return ops.where(defined, ratio_below(size - changed, size), math.nan), pixels.valid
+
+
+def _radius_of_change(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    class_id: Tensor,
+    *changed: Tensor,
+    p: float,
+    num_classes: int,
+    **static: Any,
+) -> tuple[Tensor, Tensor]:
+    pixels = _changing_pixels(
+        logits, labels, mask, logit_tolerance, class_id, p=p, num_classes=num_classes, **static
+    )
+    needed = pixels_needed(pixels.num_kept, *changed)
+    within = ops.minimum(needed, pixels.num_kept)
+    total = least_total(pixels.margins, within[:, None], p)[:, 0]
+    radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
+    radius = ops.where(needed > pixels.num_kept, math.inf, radius)
+    defined = pixels.defined(lipschitz_constant, logit_tolerance)
+    return ops.where(defined, radius, math.nan), pixels.valid
+
+
+_compiled_share = compiled(_share_unchanged, static_argnames=_STATIC)
+_compiled_radius = compiled(_radius_of_change, static_argnames=_STATIC)
