@@ -128,10 +128,5 @@ def _of_certificate(
     certificate, mode = name.split("/")
     bound = bound_certificate(certificate, drawn)
     if mode == "eager":
-        return Candidate(lambda: bound.function(logits, labels))
-    if bound.calls == 1:
-        return compiled(bound.function)
-    if BACKEND == "jax":
-        return Candidate(None, left_out=f"{bound.calls} calls")  # It would compile all of them.
-    # A graph of functions that are compiled once for all calls.
-    return compiled(bound.function, jit_compile=False)
+        return Candidate(lambda: bound(logits, labels))
+    return compiled(bound)

@@ -151,7 +151,7 @@ def test_the_obvious_code_answers_the_same_question(
     tensor = getattr(pytest.importorskip(framework), convert)
     budget = drawn.budget
     found = np.asarray(function(tensor(drawn.logits), tensor(drawn.labels), budget**2))
-    certified = bound_certificate("crpa", drawn).function(drawn.logits, drawn.labels)
+    certified = bound_certificate("crpa", drawn)(drawn.logits, drawn.labels)
     # It is timed, not trusted: a few pixels of 1920 may fall to the other side.
     assert np.max(np.abs(found - np.asarray(certified))) <= 3 / 1920
     assert np.all(found < AGREEMENT)
@@ -159,7 +159,7 @@ def test_the_obvious_code_answers_the_same_question(
 
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_every_certificate_can_be_called(name: str, drawn: Drawn) -> None:
-    result = bound_certificate(name, drawn).function(drawn.logits, drawn.labels)
+    result = bound_certificate(name, drawn)(drawn.logits, drawn.labels)
     parts = result if isinstance(result, (list, tuple)) else [result]
     values = np.concatenate([np.ravel(np.asarray(part)) for part in parts])
     assert values.size > 0 and np.all(np.isfinite(values))
