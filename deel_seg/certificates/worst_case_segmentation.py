@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -10,6 +11,7 @@ from keras import ops
 from deel_seg._backend import compiled
 from deel_seg.certificates.cheapest_pixels import cheapest_pixels
 from deel_seg.certificates.class_fold import channel, fold_classes
+from deel_seg.certificates.class_groups import Groups, check_class_groups, group_of
 from deel_seg.certificates.counted_pixels import count_pixels
 from deel_seg.certificates.inputs import check_inputs
 from deel_seg.certificates.pixel_share import worst_case_share
@@ -24,6 +26,7 @@ def worst_case_segmentation(
     labels: Any = None,
     *,
     eps: Any,
+    class_groups: Sequence[Sequence[int]] | None = None,
     lipschitz_constant: Any = 1.0,
     p: float = 2,
     ignore_class: int | None = None,
@@ -47,6 +50,8 @@ def worst_case_segmentation(
             temperature; `classes = 1` is a binary model, whose prediction is `z > 0`.
         labels: `(batch, height, width)`, integer class ids, or `None` to attack the stability.
         eps: Budget `>= 0` in the units of the model input, or a 1-D sequence of budgets.
+        class_groups: Disjoint groups of class ids that count as one, as in the two certificates. A
+            pixel that is lost shows the best class outside of its group.
         lipschitz_constant: Proved upper bound `L > 0` of the map from image to `logits`, both
             measured in the l_p norm.
         p: Norm of the attack: 1, 2 or `inf`.
@@ -92,10 +97,11 @@ def worst_case_segmentation(
         logit_tolerance=logit_tolerance,
     )
     # The map is drawn from the certified value itself, so that the two cannot disagree.
-    shares = worst_case_share(inputs, eps, by_label=by_label)
+    shares = worst_case_share(inputs, eps, by_label=by_label, class_groups=class_groups)
     is_sequence = len(shares.shape) == 2
     shares = shares if is_sequence else shares[:, None]
-    maps = inputs.certify(_compiled_maps, shares, by_label=by_label)
+    groups = check_class_groups(class_groups, inputs.static["num_classes"])
+    maps = inputs.certify(_compiled_maps, shares, by_label=by_label, class_groups=groups)
     return maps if is_sequence else maps[:, 0]
 
 
@@ -109,24 +115,29 @@ def _maps(
     *,
     p: float,
     num_classes: int,
+    class_groups: Groups | None,
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
-    pixels = count_pixels(logits, labels, mask, logit_tolerance, num_classes=num_classes, **static)
+    static = {"num_classes": num_classes, "class_groups": class_groups, "p": p, **static}
+    pixels = count_pixels(logits, labels, mask, logit_tolerance, **static)
     lost = cheapest_pixels(pixels.margins, _pixels_lost(shares, pixels.num_kept[:, None]))
     batch, height, width = ops.shape(logits)[:-1]
     lost = ops.reshape(lost, (batch, ops.shape(shares)[1], height, width))
     predicted = predicted_class(logits, num_classes)
     if labels is not None:
-        correct = ops.equal(ops.cast(predicted, labels.dtype), labels)
+        right = ops.cast(group_of(labels, class_groups), "int32")
+        correct = ops.equal(group_of(predicted, class_groups), right)
         lost = ops.logical_and(lost, correct[:, None])
-    second = _runner_up(logits, predicted, num_classes)
+    second = _runner_up(logits, predicted, num_classes, class_groups)
     maps = ops.where(lost, second[:, None], predicted[:, None])
     undefined = ops.logical_and(ops.isnan(shares), pixels.num_kept[:, None] > 0)
     undefined = ops.logical_or(undefined, ops.logical_not(pixels.valid)[:, None])
     return ops.where(undefined[..., None, None], -1, maps), pixels.valid
 
 
-_compiled_maps = compiled(_maps, static_argnames=("p", "ignore_class", "num_classes", "by_label"))
+_compiled_maps = compiled(
+    _maps, static_argnames=("p", "ignore_class", "num_classes", "by_label", "class_groups")
+)
 
 
 def _pixels_lost(shares: Tensor, num_kept: Tensor) -> Tensor:
@@ -140,14 +151,18 @@ def _pixels_lost(shares: Tensor, num_kept: Tensor) -> Tensor:
     return exact_floor(num_kept, steps, 2**24)
 
 
-def _runner_up(logits: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """Class of the largest logit but the predicted one, `(batch, H, W)` int32."""
+def _runner_up(
+    logits: Tensor, predicted: Tensor, num_classes: int, class_groups: Groups | None
+) -> Tensor:
+    """Class of the largest logit outside of the predicted group, `(batch, H, W)` int32."""
     if num_classes == 1:
         return 1 - predicted
+    own = group_of(predicted, class_groups)
 
     def step(state: Any, value: Tensor, index: Any) -> Any:
         largest, second = state
-        larger = ops.logical_and(ops.not_equal(predicted, index), value > largest)
+        outside = ops.not_equal(group_of(ops.convert_to_tensor(index), class_groups), own)
+        larger = ops.logical_and(outside, value > largest)
         return ops.where(larger, value, largest), ops.where(larger, index, second)
 
     lowest = ops.full_like(channel(logits, 0), -math.inf)

@@ -127,6 +127,28 @@ def test_consistent_with_void_and_mask() -> None:
     check(logits, None, predictions(logits) != 1, ignore_class=1)
 
 
+def test_consistent_with_class_groups() -> None:
+    logits, groups = CASES["nineteen classes"], [(0, 5, 7, 18), (2, 3)]
+    group = np.arange(19)
+    for members in groups:
+        group[list(members)] = members[0]
+    predicted, labels = predictions(logits), labels_for(logits)
+    options: dict[str, Any] = {"eps": EPS, "class_groups": groups}
+    for truth, certificate in ((None, worst_case_stability), (labels, worst_case_pixel_accuracy)):
+        shares = numbers(certificate(logits, *([] if truth is None else [labels]), **options))[0]
+        maps = numbers(worst_case_segmentation(logits, truth, **options))[0]
+        reference = group[predicted[0] if truth is None else labels[0]]
+        for drawn, share in zip(maps, shares, strict=True):
+            left = Fraction(int((group[drawn] == reference).sum()), reference.size)
+            assert Fraction(float(share)) * 2**24 == math.floor(left * 2**24)
+            flipped = drawn != predicted[0]
+            assert (group[predicted[0]] == reference)[flipped].all()
+            for row, column in np.argwhere(flipped):
+                own = group[predicted[0, row, column]]
+                outside = np.where(group == own, -np.inf, logits[0, row, column])
+                assert drawn[row, column] == outside.argmax()
+
+
 def test_one_budget_equals_its_entry_of_a_sequence() -> None:
     logits = CASES["random"]
     many = numbers(worst_case_segmentation(logits, eps=EPS))
