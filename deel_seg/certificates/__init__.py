@@ -6,9 +6,7 @@ from deel_seg.certificates.class_iou import class_iou_radius, worst_case_class_i
 from deel_seg.certificates.class_ious import worst_case_class_ious
 from deel_seg.certificates.confusion import confusion_metric_radius, worst_case_confusion_metric
 from deel_seg.certificates.connected_regions import connected_regions
-from deel_seg.certificates.connected_regions import connected_regions
 from deel_seg.certificates.exact_metric import ExactMetric
-from deel_seg.certificates.fabrication import fabrication_radius, worst_case_fabrication
 from deel_seg.certificates.fabrication import fabrication_radius, worst_case_fabrication
 from deel_seg.certificates.false_negative_rate import fnr_radius, worst_case_fnr, worst_case_recall
 from deel_seg.certificates.metric_check import check_confusion_metric
@@ -30,15 +28,7 @@ from deel_seg.certificates.regions import (
     list_regions,
     region_radius,
 )
-from deel_seg.certificates.regions import (
-    Region,
-    RegionRadii,
-    list_regions,
-    region_radius,
-)
 from deel_seg.certificates.stability import stability_radius, worst_case_stability
-from deel_seg.certificates.vanishing import vanishing_radius, worst_case_vanishing
-from deel_seg.certificates.worst_case_segmentation import worst_case_segmentation
 from deel_seg.certificates.vanishing import vanishing_radius, worst_case_vanishing
 from deel_seg.certificates.worst_case_segmentation import worst_case_segmentation
 
