@@ -11,7 +11,7 @@ from keras import ops
 Tensor = Any
 State = tuple[Tensor, ...]
 
-_UNROLLED = 32  # Classes written out at once; more would take XLA seconds to compile.
+_UNROLLED = 32  # Classes written out at once; more of a long step take XLA minutes to compile.
 
 
 def channel(logits: Tensor, index: Any) -> Tensor:
@@ -23,14 +23,19 @@ def channel(logits: Tensor, index: Any) -> Tensor:
 
 
 def fold_classes(
-    step: Callable[[State, Tensor, Any], State], state: State, logits: Tensor, num_classes: int
+    step: Callable[[State, Tensor, Any], State],
+    state: State,
+    logits: Tensor,
+    num_classes: int,
+    unrolled: int = _UNROLLED,
 ) -> State:
     """Applies `step(state, logits of a class, class id)` to one class after the other.
 
     The class axis is unrolled: the compiler fuses the slices into one loop over the pixels, which
-    reads each logit once, where reductions over that axis read all of them once each.
+    reads each logit once, where reductions over that axis read all of them once each. Beyond
+    `unrolled` classes it goes by blocks, which costs some passes more.
     """
-    blocks = num_classes // _UNROLLED if num_classes > _UNROLLED else 0
+    blocks = num_classes // _UNROLLED if num_classes > unrolled else 0
 
     def fold_block(number: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         start = number * _UNROLLED
