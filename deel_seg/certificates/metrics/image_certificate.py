@@ -35,9 +35,16 @@ class ImageCertificate(ImageMean, CertifiedMetric, abc.ABC):
     ) -> Tensor:
         """Certified value of each image, `(batch,)`; `options` go to the certificate function."""
 
+    def needed_pixels(self, labels: Tensor) -> Tensor | None:
+        """Pixels of which an image needs one to have a value, bool; `None` for any that counts."""
+        del labels
+        return None
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         logits = ops.convert_to_tensor(y_pred)
         labels = integer_labels(y_true)
-        mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
+        mask, weights, empty = image_weights(
+            labels, self.ignore_class, sample_weight, self.needed_pixels(labels)
+        )
         values = self.certificate(logits, labels, mask, self._options())
         self.accumulate(values, weights, empty)

@@ -12,7 +12,7 @@ Tensor = Any
 
 
 def image_weights(
-    labels: Tensor, ignore_class: int | None, sample_weight: Any
+    labels: Tensor, ignore_class: int | None, sample_weight: Any, needed: Tensor | None = None
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Splits sample weights into a mask over pixels and a weight for each image.
 
@@ -21,6 +21,8 @@ def image_weights(
         ignore_class: Label of the pixels left out.
         sample_weight: `None`; one weight an image, `(batch,)` or with trailing axes of 1; or one
             a pixel, `(batch, H, W)` or `(batch, H, W, 1)`, which leaves out where it is 0.
+        needed: `(batch, H, W)` bool, or `None`: an image where no pixel that counts is one of
+            these does not count either.
 
     Returns:
         The mask, `(batch, H, W)` bool or `None`; the weights, `(batch,)` float32, 0 for images
@@ -35,7 +37,9 @@ def image_weights(
             mask = ops.not_equal(sample_weight, 0)
         else:
             weights = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-    empty = ops.logical_not(ops.any(kept_pixels(labels, mask, ignore_class), axis=(1, 2)))
+    kept = kept_pixels(labels, mask, ignore_class)
+    kept = kept if needed is None else ops.logical_and(kept, needed)
+    empty = ops.logical_not(ops.any(kept, axis=(1, 2)))
     if weights is None:
         weights = ops.ones_like(empty, dtype="float32")
     return mask, ops.where(empty, ops.zeros_like(weights), weights), empty
