@@ -14,7 +14,9 @@ export NO_MKDOCS_2_WARNING ?= 1
 PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4
 
 # What has to give the same answers on the second Keras backend.
-PORTABLE := certificates layers losses
+PORTABLE := layers losses
+
+CERTIFICATES := tests/certificates deel_seg/certificates
 
 .PHONY: demo test lint types pytest pytest-jax quickstart docs clean
 
@@ -30,10 +32,14 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# XLA compiles every test's shapes anew, and keeps them: without it, but where a test asks for it.
+# The certificates apart, so that no process holds what was compiled for all tests.
 pytest: $(VENV)/.dev
-	KERAS_BACKEND=tensorflow $(PYTEST)
+	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES)
+	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES:%=--ignore=%)
 
 pytest-jax: $(VENV)/.dev
+	KERAS_BACKEND=jax $(PYTEST) $(CERTIFICATES)
 	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
 
 quickstart: $(VENV)/.core

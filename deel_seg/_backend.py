@@ -6,6 +6,7 @@ Everything else in the library is written with `keras.ops` and runs on TensorFlo
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ else:
     import jax.experimental
 
 
+# Whether `compiled` uses XLA under TensorFlow. DEEL_SEG_XLA=0 turns it off, for a platform that has
+# none or where every call meets a new shape: results are the same, several times slower.
+WITH_XLA = os.environ.get("DEEL_SEG_XLA", "1") != "0"
+
+
 def accumulation_dtype() -> str:
     """Widest float the backend offers: float64, but float32 under JAX without x64."""
     return "float64" if IS_TENSORFLOW or jax.config.jax_enable_x64 else "float32"
@@ -43,15 +49,14 @@ def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) 
         return jax.jit(function, static_argnames=tuple(static_argnames))
 
     @functools.cache
-    def specialised(static: tuple[tuple[str, Any], ...]) -> Callable:
-        return tf.function(
-            functools.partial(function, **dict(static)), jit_compile=True, autograph=False
-        )
+    def specialised(static: tuple[tuple[str, Any], ...], with_xla: bool) -> Callable:
+        bound = functools.partial(function, **dict(static))
+        return tf.function(bound, jit_compile=with_xla, autograph=False)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         static = tuple((name, kwargs.pop(name)) for name in static_argnames if name in kwargs)
-        return specialised(static)(*args, **kwargs)
+        return specialised(static, WITH_XLA)(*args, **kwargs)
 
     return call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -31,6 +32,21 @@ else:
 def seeds() -> None:
     """Seeds Python, NumPy and the backend before each test."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled_for_a_module() -> Iterator[None]:
+    """Lets go, after each module, of what JAX compiled for it."""
+    yield
+    if keras.backend.backend() == "jax":
+        jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def with_xla(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiles certificates with XLA where a test asks for it, whatever DEEL_SEG_XLA says."""
+    if request.node.get_closest_marker("xla"):
+        monkeypatch.setattr("deel_seg._backend.WITH_XLA", True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

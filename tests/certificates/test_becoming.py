@@ -16,6 +16,8 @@ from deel_seg.certificates.becoming import becoming_margins
 from tests.certificates.cases import CASES
 from tests.certificates.exact import LARGEST, SMALLEST, numbers
 
+pytestmark = pytest.mark.xla
+
 # Relative to a cost: sums of as many float32 squares as there are classes.
 SLACK = Fraction(1, 2**15)
 

@@ -17,6 +17,8 @@ from deel_seg.certificates.class_iou import worst_iou
 from deel_seg.certificates.class_items import ClassItems
 from tests.certificates.exact import SLACK, numbers
 
+pytestmark = pytest.mark.xla
+
 
 class Frontier(NamedTuple):
     """Running sums of the two sorted lists of costs, each with its empty sum."""

@@ -18,6 +18,8 @@ from deel_seg.certificates import (
 )
 from tests.certificates.exact import numbers
 
+pytestmark = pytest.mark.xla
+
 LOGITS = np.random.default_rng(0).normal(size=(3, 4, 5, 3)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, (3, 4, 5)).astype("int32")
 

@@ -15,6 +15,8 @@ from deel_seg.certificates import knapsack, margin_table, running_totals
 from deel_seg.certificates.knapsack import least_total, most_pixels_lost
 from tests.certificates.exact import numbers
 
+pytestmark = pytest.mark.xla
+
 # How much a sum of powers may look smaller than it is: what is stated in margin_table.
 SLACK = Fraction(1, 2**19) if accumulation_dtype() == "float64" else Fraction(1, 2**13)
 
