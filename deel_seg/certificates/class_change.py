@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, materialised
 from deel_seg.certificates.becoming import becoming_margins
 from deel_seg.certificates.changed_pixels import ChangedPixels, pixels_needed
 from deel_seg.certificates.class_ids import check_class_id
@@ -70,14 +70,21 @@ def _changing_pixels(
     num_classes: int,
     becomes: bool,
 ) -> CountedPixels:
-    predicted = predicted_class(logits, num_classes)
-    kept = kept_pixels(predicted if labels is None else labels, mask, ignore_class)
-    if becomes:
-        margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p)
-    else:
-        margins = class_margins(logits, None, logit_tolerance, num_classes)
-        kept = ops.logical_and(kept, ops.equal(predicted, class_id))
-    return counted(margins, kept)
+
+    def compute() -> Tensor:
+        predicted = predicted_class(logits, num_classes)
+        kept = kept_pixels(predicted if labels is None else labels, mask, ignore_class)
+        if becomes:
+            margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p)
+        else:
+            margins = class_margins(logits, None, logit_tolerance, num_classes)
+            kept = ops.logical_and(kept, ops.equal(predicted, class_id))
+        return ops.where(ops.logical_or(kept, ops.isnan(margins)), margins, -1.0)
+
+    # In memory, for what follows reads them more than once.
+    like = ops.zeros(ops.shape(logits)[:-1], dtype="float32")
+    margins = materialised(compute, like, logits)
+    return counted(margins, ops.logical_not(margins < 0))
 
 
 def _share_unchanged(

@@ -8,14 +8,14 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, materialised
 from deel_seg.certificates.cheapest_pixels import cheapest_pixels
 from deel_seg.certificates.class_fold import channel, fold_classes
 from deel_seg.certificates.class_groups import Groups, check_class_groups, group_of
 from deel_seg.certificates.counted_pixels import count_pixels
 from deel_seg.certificates.inputs import check_inputs
 from deel_seg.certificates.pixel_share import worst_case_share
-from deel_seg.certificates.pixels import predicted_class
+from deel_seg.certificates.pixels import label_count, predicted_class
 from deel_seg.certificates.rounding import exact_floor
 
 Tensor = Any
@@ -123,12 +123,11 @@ def _maps(
     lost = cheapest_pixels(pixels.margins, _pixels_lost(shares, pixels.num_kept[:, None]))
     batch, height, width = ops.shape(logits)[:-1]
     lost = ops.reshape(lost, (batch, ops.shape(shares)[1], height, width))
-    predicted = predicted_class(logits, num_classes)
+    predicted, second = _two_best(logits, num_classes, class_groups)
     if labels is not None:
         right = ops.cast(group_of(labels, class_groups), "int32")
         correct = ops.equal(group_of(predicted, class_groups), right)
         lost = ops.logical_and(lost, correct[:, None])
-    second = _runner_up(logits, predicted, num_classes, class_groups)
     maps = ops.where(lost, second[:, None], predicted[:, None])
     undefined = ops.logical_and(ops.isnan(shares), pixels.num_kept[:, None] > 0)
     undefined = ops.logical_or(undefined, ops.logical_not(pixels.valid)[:, None])
@@ -149,6 +148,22 @@ def _pixels_lost(shares: Tensor, num_kept: Tensor) -> Tensor:
     shares = ops.where(ops.isnan(shares), 1.0, shares)
     steps = ops.cast((1.0 - shares) * 2.0**24, "int32")
     return exact_floor(num_kept, steps, 2**24)
+
+
+def _two_best(
+    logits: Tensor, num_classes: int, class_groups: Groups | None
+) -> tuple[Tensor, Tensor]:
+    """The predicted class and the best one outside of its group, `(batch, H, W)` int32."""
+    pairs = label_count(num_classes)
+
+    def compute() -> Tensor:
+        predicted = predicted_class(logits, num_classes)
+        return pairs * predicted + _runner_up(logits, predicted, num_classes, class_groups)
+
+    # As one number, and in memory: the maps of all budgets look at it.
+    like = ops.zeros(ops.shape(logits)[:-1], dtype="int32")
+    both = materialised(compute, like, logits)
+    return both // pairs, both % pairs
 
 
 def _runner_up(

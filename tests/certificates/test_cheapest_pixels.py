@@ -7,6 +7,8 @@ from deel_seg._backend import compiled
 from deel_seg.certificates.cheapest_pixels import cheapest_pixels
 from tests.certificates.exact import numbers
 
+pytestmark = pytest.mark.xla
+
 PIXELS = 64
 
 marked = compiled(cheapest_pixels)

@@ -215,6 +215,7 @@ def test_logit_tolerance_covers_every_perturbation_of_the_logits() -> None:
             assert Fraction(float(vanishing[place])) <= exact.share_left(left, budget)
 
 
+@pytest.mark.xla
 def test_in_a_graph_bad_images_become_nan() -> None:
     logits = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")
     logits[1, 0, 0, 0] = np.inf

@@ -176,6 +176,7 @@ def test_nothing_to_attack_shows_the_prediction() -> None:
     assert (maps == predictions(logits)).all()
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_in_a_graph_bad_images_are_minus_one(jit_compile: bool) -> None:
     generator = np.random.default_rng(0)
