@@ -24,6 +24,7 @@ from deel_seg.certificates.metrics import (
 )
 from deel_seg.certificates.pixel_accuracy import pixel_accuracy_radius, worst_case_pixel_accuracy
 from deel_seg.certificates.pixel_radius import pixel_radius
+from deel_seg.certificates.region_stability import RegionShares, worst_case_region_stability
 from deel_seg.certificates.regions import (
     Region,
     RegionRadii,
@@ -49,6 +50,7 @@ __all__ = [
     "PixelAccuracy",
     "Region",
     "RegionRadii",
+    "RegionShares",
     "StabilityRadius",
     "check_confusion_metric",
     "class_iou_radius",
@@ -70,6 +72,7 @@ __all__ = [
     "worst_case_fnr",
     "worst_case_pixel_accuracy",
     "worst_case_recall",
+    "worst_case_region_stability",
     "worst_case_segmentation",
     "worst_case_stability",
     "worst_case_vanishing",

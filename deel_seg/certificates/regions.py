@@ -11,13 +11,11 @@ from keras import ops
 from deel_seg._backend import compiled
 from deel_seg._checks import check_choice, check_integer
 from deel_seg.certificates.changed_pixels import check_fraction_or_left, pixels_needed
-from deel_seg.certificates.connected_regions import number_regions, region_roots
 from deel_seg.certificates.costs import radius_below
-from deel_seg.certificates.counted_pixels import count_pixels
+from deel_seg.certificates.found_regions import find_regions
 from deel_seg.certificates.inputs import MAX_PIXELS, check_inputs
 from deel_seg.certificates.pixels import predicted_class
 from deel_seg.certificates.rounding import to_float32_below
-from deel_seg.certificates.sorted_regions import sort_regions
 
 Tensor = Any
 
@@ -183,36 +181,20 @@ def _region_radii(
     lipschitz_constant: Tensor,
     logit_tolerance: Tensor,
     min_pixels: Tensor,
-    numerator: Tensor,
-    denominator: Tensor,
-    more: Tensor,
-    *,
+    *changed: Tensor,
     p: float,
-    ignore_class: int | None,
     num_classes: int,
-    connectivity: int,
+    **static: Any,
 ) -> tuple[RegionRadii, Tensor]:
-    pixels = count_pixels(
-        logits,
-        labels,
-        mask,
-        logit_tolerance,
-        ignore_class=ignore_class,
-        num_classes=num_classes,
-        by_label=False,
-    )
-    shape = ops.shape(logits)[:-1]
-    kept = ops.reshape(pixels.margins >= 0, shape)
-    roots = region_roots(predicted_class(logits, num_classes), kept, connectivity)
-    regions = sort_regions(pixels.margins, roots)
-    needed = pixels_needed(regions.sizes, numerator, denominator, more)
-    total = regions.least_total(regions.running_totals(p), needed)
+    tensors = (logits, labels, mask, lipschitz_constant, logit_tolerance, min_pixels)
+    found = find_regions(*tensors, num_classes=num_classes, **static)
+    ordered, shape = found.ordered, ops.shape(logits)[:-1]
+    needed = pixels_needed(ordered.sizes, *changed)
+    total = ordered.least_total(ordered.running_totals(p), needed)
     radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
-    defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
-    numbers = number_regions(roots, ops.logical_and(regions.sizes >= min_pixels, defined))
-    radius = ops.take_along_axis(radius, roots, axis=-1)
-    radius = ops.where(numbers > 0, radius, math.nan)
-    return RegionRadii(ops.reshape(radius, shape), ops.reshape(numbers, shape)), pixels.valid
+    radius = ops.take_along_axis(radius, found.roots, axis=-1)
+    radius = ops.where(found.numbers > 0, radius, math.nan)
+    return RegionRadii(ops.reshape(radius, shape), ops.reshape(found.numbers, shape)), found.valid
 
 
 _compiled_radii = compiled(

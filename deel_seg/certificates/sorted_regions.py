@@ -70,6 +70,21 @@ class SortedRegions(NamedTuple):
         total = ops.take_along_axis(totals, place, axis=-1)
         return ops.where(needed > 0, total, ops.zeros_like(total))
 
+    def count(self, flags: Tensor) -> Tensor:
+        """Counts the sorted pixels of each region that are flagged, at its root.
+
+        Args:
+            flags: `(batch, queries, pixels)`, bool.
+
+        Returns:
+            The same shape, int32; 0 where there is no root.
+        """
+        before = ops.cumsum(ops.cast(flags, "int32"), axis=-1)
+        before = ops.pad(before, ((0, 0), (0, 0), (1, 0)))
+        starts = ops.broadcast_to(self.starts[:, None], ops.shape(flags))
+        first = ops.take_along_axis(before, starts, axis=-1)
+        return ops.take_along_axis(before, starts + self.sizes[:, None], axis=-1) - first
+
 
 def sort_regions(margins: Tensor, roots: Tensor) -> SortedRegions:
     """Sorts the pixels that count by region and margin.

@@ -84,6 +84,7 @@ def test_equals_scipy(connectivity: int) -> None:
         assert found.max() == count
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("connectivity", [4, 8])
 def test_masked_and_ignored_pixels_separate_regions(connectivity: int) -> None:
     generator = np.random.default_rng(1)
@@ -127,6 +128,7 @@ def test_regions_do_not_reach_around_the_border_or_into_the_next_image() -> None
         assert got.tolist() == [expected, expected]
 
 
+@pytest.mark.xla
 def test_inside_a_compiled_function() -> None:
     classes = np.stack(list(MAPS.values()))
     expected = numbers(connected_regions(classes))

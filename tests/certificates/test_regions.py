@@ -205,6 +205,7 @@ def test_the_list_says_what_the_maps_say() -> None:
             assert (radius[image][pixels] == np.float32(region.radius)).all()
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_in_a_graph_bad_images_have_no_regions(jit_compile: bool) -> None:
     logits = BLOBS.copy()

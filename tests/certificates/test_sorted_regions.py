@@ -11,6 +11,8 @@ from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.sorted_regions import SortedRegions, sort_regions
 from tests.certificates.exact import numbers
 
+pytestmark = pytest.mark.xla
+
 # A bound is off by 32 units below, and a sum by as many again at most.
 SLACK = Fraction(65, 2**53 if accumulation_dtype() == "float64" else 2**24)
 

@@ -1,0 +1,65 @@
+"""Connected regions of one predicted class, found and sorted: where their certificates start."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from deel_seg.certificates.connected_regions import number_regions, region_roots
+from deel_seg.certificates.counted_pixels import count_pixels
+from deel_seg.certificates.pixels import predicted_class
+from deel_seg.certificates.sorted_regions import SortedRegions, sort_regions
+
+Tensor = Any
+
+
+class FoundRegions(NamedTuple):
+    """Regions in the graph, and the pixels of each in the order of their margins."""
+
+    ordered: SortedRegions
+    roots: Tensor  # (batch, pixels) int32, see `region_roots`
+    numbers: Tensor  # (batch, pixels) int32; 0 where there is no region
+    valid: Tensor  # (batch,), bool
+
+
+def find_regions(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    min_pixels: Tensor,
+    *,
+    ignore_class: int | None,
+    num_classes: int,
+    connectivity: int,
+) -> FoundRegions:
+    """Finds and sorts the regions of a batch of predictions, in the graph.
+
+    Args:
+        logits: Checked tensors, as the next four.
+        labels: See `count_pixels`.
+        mask: See `count_pixels`.
+        lipschitz_constant: Scalar.
+        logit_tolerance: Scalar.
+        min_pixels: Scalar, int32.
+        ignore_class: See `count_pixels`.
+        num_classes: Number of logits.
+        connectivity: 4 or 8.
+    """
+    pixels = count_pixels(
+        logits,
+        labels,
+        mask,
+        logit_tolerance,
+        ignore_class=ignore_class,
+        num_classes=num_classes,
+        by_label=False,
+    )
+    kept = ops.reshape(pixels.margins >= 0, ops.shape(logits)[:-1])
+    roots = region_roots(predicted_class(logits, num_classes), kept, connectivity)
+    ordered = sort_regions(pixels.margins, roots)
+    defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
+    numbers = number_regions(roots, ops.logical_and(ordered.sizes >= min_pixels, defined))
+    return FoundRegions(ordered, roots, numbers, pixels.valid)
