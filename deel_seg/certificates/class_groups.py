@@ -41,21 +41,8 @@ def check_class_groups(
             "`class_groups` must be None for a binary model with a single logit. "
             f"{received(class_groups=class_groups)}"
         )
-    if isinstance(class_groups, str) or not isinstance(class_groups, Sequence):
-        raise ValueError(
-            "`class_groups` must be a sequence of sequences of class ids. "
-            f"{received(class_groups=class_groups)}"
-        )
     groups = list(range(num_classes))
-    listed: set[int] = set()
-    for group in class_groups:
-        members = _check_members(group, num_classes)
-        if listed & members:
-            raise ValueError(
-                "`class_groups` must hold each class once. "
-                f"{received(class_groups=class_groups, repeated=min(listed & members))}"
-            )
-        listed |= members
+    for members in check_group_lists(class_groups, num_classes):
         for member in members:
             groups[member] = min(members)
     if len(set(groups)) == 1:
@@ -65,7 +52,25 @@ def check_class_groups(
     return None if groups == list(range(num_classes)) else tuple(groups)
 
 
-def _check_members(group: Any, num_classes: int) -> set[int]:
+def check_group_lists(class_groups: Any, num_classes: float = math.inf) -> list[list[int]]:
+    """Reads groups of classes as lists of ids below `num_classes`, or raises."""
+    if isinstance(class_groups, str) or not isinstance(class_groups, Sequence):
+        raise ValueError(
+            "`class_groups` must be a sequence of sequences of class ids. "
+            f"{received(class_groups=class_groups)}"
+        )
+    lists = [_check_members(group, num_classes) for group in class_groups]
+    listed = Counter(member for members in lists for member in members)
+    repeated = [member for member, times in listed.items() if times > 1]
+    if repeated:
+        raise ValueError(
+            "`class_groups` must hold each class once. "
+            f"{received(class_groups=class_groups, repeated=min(repeated))}"
+        )
+    return lists
+
+
+def _check_members(group: Any, num_classes: float) -> list[int]:
     if isinstance(group, str) or not isinstance(group, Sequence) or not group:
         raise ValueError(
             "`class_groups` must be a sequence of sequences of class ids, none of them empty. "
@@ -77,7 +82,18 @@ def _check_members(group: Any, num_classes: int) -> set[int]:
             f"`class_groups` must hold ids in [0, {num_classes}), each once. "
             f"{received(group=group)}"
         )
-    return set(members)
+    return members
+
+
+def groups_around(class_id: int, groups: Groups | None) -> Groups | None:
+    """The groups, or `None` where the class stands alone: then they say nothing about it."""
+    return None if groups is None or groups.count(groups[class_id]) == 1 else groups
+
+
+def members_with(class_id: int, class_groups: Sequence[Sequence[int]] | None) -> list[int]:
+    """The classes that count as one with a class, itself among them."""
+    [members] = [group for group in class_groups or () if class_id in group] or [[class_id]]
+    return list(members)
 
 
 def group_of(classes: Tensor, groups: Groups | None) -> Tensor:
@@ -86,6 +102,13 @@ def group_of(classes: Tensor, groups: Groups | None) -> Tensor:
         return classes
     named = ops.cast(ops.clip(classes, 0, len(groups) - 1), "int32")
     return ops.take(ops.convert_to_tensor(np.array(groups, "int32")), named)
+
+
+def group_at(groups: Groups, index: Any) -> Any:
+    """Group of one class in a pass over all of them, whose index is a number or a tensor."""
+    if isinstance(index, int):
+        return groups[index]
+    return ops.take(ops.convert_to_tensor(np.array(groups, "int32")), index)
 
 
 def group_margins(
@@ -124,12 +147,10 @@ def _members_and_outside(
     logits: Tensor, reference: Tensor, groups: Groups, p: float
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     """Largest logits inside of the group, the largest outside, and whether all are finite."""
-    ids = ops.convert_to_tensor(np.array(groups, "int32"))
 
     def step(state: Any, value: Tensor, index: Any) -> Any:
         *members, outside, finite = state
-        group = groups[index] if isinstance(index, int) else ops.take(ids, index)
-        inside = ops.equal(reference, group)
+        inside = ops.equal(reference, group_at(groups, index))
         rest, sorted_in = ops.where(inside, value, -math.inf), []
         for member in members:
             sorted_in.append(ops.maximum(member, rest))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
+from deel_seg.certificates.class_groups import Groups, check_class_groups, groups_around
 from deel_seg.certificates.class_ids import check_class_id
 from deel_seg.certificates.class_iou_bound import (
     IouTables,
@@ -29,7 +31,7 @@ from deel_seg.certificates.rounding import to_float32_below
 
 Tensor = Any
 
-_STATIC = ("p", "ignore_class", "num_classes")
+_STATIC = ("p", "ignore_class", "num_classes", "class_groups")
 _SORTED = 2**14  # Pixels up to which sorting them costs little, and the optimum is exact.
 _SECTIONS, _ROUNDS = 32, 5  # Ratios tried at once, and how often the best is narrowed: 2^-25.
 
@@ -138,6 +140,7 @@ def worst_case_class_iou(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the IoU of a class in each image under any attack of size `eps`.
 
@@ -165,6 +168,10 @@ def worst_case_class_iou(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            With a class of a group the certificate is about the whole group: labels of any member,
+            lost when another group is predicted, and pixels that become any member. Classes in no
+            group stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down. NaN
@@ -186,21 +193,31 @@ def worst_case_class_iou(
     >>> print(", ".join(f"{float(value):.3f}" for value in worst[0]))
     1.000, 0.750
 
+    Cars (0) and trucks (1) on a road (2), a car taken for a truck: as one class, nothing is wrong.
+
+    >>> vehicles = np.array([[[[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]]], "float32")
+    >>> options = {"labels": np.array([[[0, 0, 2]]]), "class_id": 0, "eps": 0.0}
+    >>> float(worst_case_class_iou(vehicles, **options)[0])
+    0.5
+    >>> float(worst_case_class_iou(vehicles, class_groups=[(0, 1)], **options)[0])
+    1.0
+
     References:
         Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 27-29.
     """
-    inputs, class_tensor = _check(
+    inputs, class_tensor, groups = _check(
         logits,
         labels,
         mask,
         class_id,
+        class_groups,
         lipschitz_constant=lipschitz_constant,
         p=p,
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
     budgets, is_sequence = check_eps(eps)
-    worst = inputs.certify(_compiled_worst_case, class_tensor, budgets)
+    worst = inputs.certify(_compiled_worst_case, class_tensor, budgets, class_groups=groups)
     return worst if is_sequence else worst[:, 0]
 
 
@@ -215,6 +232,7 @@ def class_iou_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that brings a class's IoU to `threshold` or below.
 
@@ -233,6 +251,10 @@ def class_iou_radius(
         ignore_class: Label of the pixels left out, such as 255 for void.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            With a class of a group the certificate is about the whole group: labels of any member,
+            lost when another group is predicted, and pixels that become any member. Classes in no
+            group stand alone.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
@@ -256,22 +278,23 @@ def class_iou_radius(
         Fast and Flexible Robustness Certificates for Semantic Segmentation: Eq. 27-29.
     """
     share = iou.read_threshold(threshold, relative=False)
-    inputs, class_tensor = _check(
+    inputs, class_tensor, groups = _check(
         logits,
         labels,
         mask,
         class_id,
+        class_groups,
         lipschitz_constant=lipschitz_constant,
         p=p,
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    return inputs.certify(_compiled_radius, class_tensor, share)
+    return inputs.certify(_compiled_radius, class_tensor, share, class_groups=groups)
 
 
 def _check(
-    logits: Any, labels: Any, mask: Any, class_id: Any, *, p: Any, **options: Any
-) -> tuple[CertificateInputs, Tensor]:
+    logits: Any, labels: Any, mask: Any, class_id: Any, class_groups: Any, *, p: Any, **options: Any
+) -> tuple[CertificateInputs, Tensor, Groups | None]:
     """Checks the arguments, and returns the class as a tensor, for all to share a compilation."""
     check_labels_given(labels)
     inputs = check_inputs(logits, labels, mask, p=p, **options)
@@ -281,4 +304,5 @@ def _check(
         num_classes=inputs.static["num_classes"],
         ignore_class=inputs.static["ignore_class"],
     )
-    return inputs, ops.convert_to_tensor(class_id, "int32")
+    groups = check_class_groups(class_groups, inputs.static["num_classes"])
+    return inputs, ops.convert_to_tensor(class_id, "int32"), groups_around(class_id, groups)

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from deel_seg.certificates.becoming import becoming_margins
+from deel_seg.certificates.class_groups import Groups, group_of
 from deel_seg.certificates.counted_pixels import counted
+from deel_seg.certificates.group_change import group_change_margins
 from deel_seg.certificates.pixels import kept_pixels, named_class
 from deel_seg.certificates.rounding import count_dtype
 
@@ -34,14 +36,24 @@ def class_items(
     p: float,
     ignore_class: int | None,
     num_classes: int,
+    class_groups: Groups | None = None,
 ) -> ClassItems:
     """Margins of pixels labelled k over losing it, and of all others over becoming k.
 
-    Both are 0 where that has happened already: the false negatives and the false positives.
+    Both are 0 where that has happened already: the false negatives and the false positives. With
+    `class_groups` all of this is about the group of k: labels of it, leaving it, and becoming any
+    class of it.
     """
     class_id = ops.cast(class_id, labels.dtype)
-    positive = ops.equal(labels, class_id)
-    margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p, leaving=positive)
+    positive = ops.equal(group_of(labels, class_groups), group_of(class_id, class_groups))
+    if class_groups is None:
+        margins = becoming_margins(
+            logits, class_id, logit_tolerance, num_classes, p, leaving=positive
+        )
+    else:
+        margins = group_change_margins(
+            logits, class_id, logit_tolerance, class_groups, p, leaving=positive
+        )
     kept = kept_pixels(labels, mask, ignore_class)
     unnamed = ops.logical_and(kept, ops.logical_not(named_class(labels, num_classes)))
     pixels = counted(ops.where(unnamed, float("nan"), margins), kept)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
 
 from deel_seg._backend import is_concrete
+from deel_seg.certificates.class_groups import Groups, check_class_groups, groups_around
 from deel_seg.certificates.class_ids import check_class_id
 from deel_seg.certificates.confusion_bounds import Metric, compiled_radius, compiled_worst_value
 from deel_seg.certificates.inputs import (
@@ -34,6 +35,7 @@ def worst_case_confusion_metric(
     mask: Any = None,
     logit_tolerance: Any = 0.0,
     rounding: float = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds any metric of a class's confusion counts under any attack of size `eps`.
 
@@ -71,6 +73,10 @@ def worst_case_confusion_metric(
             the dtype it gets, float64 (float32 under JAX without x64). The default is right for
             sums, products and quotients of the counts, none of them negative; where terms cancel,
             as in a correlation coefficient, say how much. An `ExactMetric` needs none.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`.
+            With a class of a group the certificate is about the whole group: labels of any member,
+            lost when another group is predicted, and pixels that become any member. Classes in no
+            group stand alone.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32, rounded down: for an
@@ -112,8 +118,13 @@ def worst_case_confusion_metric(
         logit_tolerance=logit_tolerance,
     )
     budgets, is_sequence = check_eps(eps)
+    class_tensor, groups = _class_and_groups(inputs, class_id, class_groups)
     values = inputs.certify(
-        compiled_worst_value, _class_tensor(inputs, class_id), budgets, metric=certified_metric
+        compiled_worst_value,
+        class_tensor,
+        budgets,
+        metric=certified_metric,
+        class_groups=groups,
     )
     return values if is_sequence else values[:, 0]
 
@@ -132,6 +143,7 @@ def confusion_metric_radius(
     mask: Any = None,
     logit_tolerance: Any = 0.0,
     rounding: float = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that brings a metric of each image to `threshold` or below.
 
@@ -160,6 +172,7 @@ def confusion_metric_radius(
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
         rounding: As in `worst_case_confusion_metric`.
+        class_groups: Disjoint groups of class ids that count as one, see there.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; infinite where no
@@ -196,12 +209,14 @@ def confusion_metric_radius(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
+    class_tensor, groups = _class_and_groups(inputs, class_id, class_groups)
     return inputs.certify(
         compiled_radius,
-        _class_tensor(inputs, class_id),
+        class_tensor,
         certified_metric.read_threshold(threshold, relative=relative),
         metric=certified_metric,
         relative=bool(relative),
+        class_groups=groups,
     )
 
 
@@ -216,7 +231,9 @@ def _check(
     return certified_metric, inputs
 
 
-def _class_tensor(inputs: CertificateInputs, class_id: Any) -> Tensor:
+def _class_and_groups(
+    inputs: CertificateInputs, class_id: Any, class_groups: Any
+) -> tuple[Tensor, Groups | None]:
     static = inputs.static
     checked = check_class_id(
         "class_id",
@@ -224,4 +241,5 @@ def _class_tensor(inputs: CertificateInputs, class_id: Any) -> Tensor:
         num_classes=static["num_classes"],
         ignore_class=static["ignore_class"],
     )
-    return ops.convert_to_tensor(checked, "int32")
+    groups = check_class_groups(class_groups, static["num_classes"])
+    return ops.convert_to_tensor(checked, "int32"), groups_around(checked, groups)

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from deel_seg._backend import compiled
+from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_items import class_items
 from deel_seg.certificates.confusion_counts import clean_counts
 from deel_seg.certificates.costs import capacity, radius_below
@@ -34,6 +35,7 @@ def _worst_value(
     p: float,
     num_classes: int,
     ignore_class: int | None,
+    class_groups: Groups | None = None,
 ) -> tuple[Tensor, Tensor]:
     items = class_items(
         logits,
@@ -44,6 +46,7 @@ def _worst_value(
         p=p,
         num_classes=num_classes,
         ignore_class=ignore_class,
+        class_groups=class_groups,
     )
     edge = frontier(items, p)
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
@@ -68,6 +71,7 @@ def _metric_radius(
     p: float,
     num_classes: int,
     ignore_class: int | None,
+    class_groups: Groups | None = None,
 ) -> tuple[Tensor, Tensor]:
     items = class_items(
         logits,
@@ -78,12 +82,13 @@ def _metric_radius(
         p=p,
         num_classes=num_classes,
         ignore_class=ignore_class,
+        class_groups=class_groups,
     )
     edge = frontier(items, p)
     clean = None
     if relative:
         kept = kept_pixels(labels, mask, ignore_class)
-        clean = clean_counts(logits, labels, kept, class_id, logit_tolerance)
+        clean = clean_counts(logits, labels, kept, class_id, logit_tolerance, class_groups)
     total = edge.least_total(lambda counts: metric.at_most(counts, threshold, clean))
     radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
     radius = ops.where(total < math.inf, radius, math.inf)
@@ -106,6 +111,6 @@ def _defined(
     return ops.logical_and(ops.logical_and(valid, scalars_valid), has_value)
 
 
-_STATIC = ("metric", "relative", "p", "ignore_class", "num_classes")
+_STATIC = ("metric", "relative", "p", "ignore_class", "num_classes", "class_groups")
 compiled_worst_value = compiled(_worst_value, static_argnames=_STATIC[:1] + _STATIC[2:])
 compiled_radius = compiled(_metric_radius, static_argnames=_STATIC)

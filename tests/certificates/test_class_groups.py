@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -29,57 +28,11 @@ from tests.certificates import exact
 from tests.certificates import exact_confusion as confusion
 from tests.certificates.cases import CASES, labels_for
 from tests.certificates.exact import numbers
+from tests.certificates.exact_groups import COARSE, KINDS, leaving_cost, six_classes
 
 EPS = (0.0, 1e-38, 0.1, 0.5, 1.0, 1.7, 2.0, 8.0, 1e3, 1e30)
-COARSE = ((0, 2), (3, 4, 5))  # of six classes, of which 1 stands alone
 # What the few roundings of a cost in float32 may take from it.
 SLACK = Fraction(1, 10**5)
-
-
-def six_classes(kind: str) -> np.ndarray:
-    generator = np.random.default_rng(len(kind))
-    shape = (1, 4, 4, 6)
-    logits = {
-        "random": generator.normal(size=shape),
-        "ties": generator.integers(0, 2, shape),
-        "members level": np.where(np.arange(6) < 3, 0.0, 1.0) + 1e-3 * generator.random(shape),
-        "huge": 3e38 * generator.uniform(-1, 1, shape),
-        "cancelling": 1e4 + 1e-2 * generator.normal(size=shape),
-        "mixed scales": 10.0 ** generator.uniform(-30, 30, shape),
-        "subnormal": 1e-40 * generator.normal(size=shape),
-        "zero": np.zeros(shape),
-    }[kind]
-    return logits.astype("float32")
-
-
-KINDS = (
-    "random",
-    "ties",
-    "members level",
-    "huge",
-    "cancelling",
-    "mixed scales",
-    "subnormal",
-    "zero",
-)
-
-
-def leaving_cost(
-    logits: Sequence[Fraction], label: int, groups: Sequence[int] | None, p: float
-) -> Fraction:
-    """Cost of another group's coming out on top, over all levels at which the logits can meet."""
-    own = groups[label] if groups else label
-    of = groups or range(len(logits))
-    members = sorted((z for z, group in zip(logits, of, strict=True) if group == own), reverse=True)
-    outside = max(z for z, group in zip(logits, of, strict=True) if group != own)
-    above = [z for z in members if z > outside]
-    if p != 2 or not above:
-        return exact.cost(above[0] - outside if above else Fraction(0), len(logits), p)
-    costs = []
-    for number in range(1, len(above) + 1):
-        level = (outside + sum(above[:number])) / (number + 1)
-        costs.append((level - outside) ** 2 + sum(max(z - level, 0) ** 2 for z in above))
-    return min(costs)
 
 
 def group_image(logits: Any, labels: Any, groups: Any, p: float, counts: Any = None) -> exact.Image:
