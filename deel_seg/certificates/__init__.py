@@ -2,6 +2,7 @@
 
 from deel_seg.certificates import confusion_metrics
 from deel_seg.certificates.callbacks import CertificateCurve, CertifiedCheckpoint
+from deel_seg.certificates.certified_iou_curve import CertifiedIoUCurve, IoUCurve
 from deel_seg.certificates.class_iou import class_iou_radius, worst_case_class_iou
 from deel_seg.certificates.class_ious import worst_case_class_ious
 from deel_seg.certificates.confusion import confusion_metric_radius, worst_case_confusion_metric
@@ -42,11 +43,13 @@ __all__ = [
     "CertifiedCheckpoint",
     "CertifiedFNR",
     "CertifiedIoU",
+    "CertifiedIoUCurve",
     "CertifiedMeanIoU",
     "CertifiedMetric",
     "ExactMetric",
     "FNRRadius",
     "ImageCertificate",
+    "IoUCurve",
     "PixelAccuracy",
     "Region",
     "RegionRadii",

@@ -1,4 +1,4 @@
-"""Check of the class that a certificate is about."""
+"""The classes that certificates are about."""
 
 from __future__ import annotations
 
@@ -21,3 +21,24 @@ def check_class_id(name: str, value: Any, *, num_classes: int, ignore_class: int
             f"{received(**{name: value}, ignore_class=ignore_class)}"
         )
     return class_id
+
+
+def counted_classes(num_classes: int, ignore_class: int | None) -> list[int]:
+    """Ids of all classes that are not left out, in increasing order."""
+    return [class_id for class_id in range(num_classes) if class_id != ignore_class]
+
+
+def check_class_ids(value: Any, *, num_classes: int, ignore_class: int | None) -> list[int]:
+    """Returns `value` as ids of different classes, at least one, or raises."""
+    options: dict[str, Any] = {"num_classes": num_classes, "ignore_class": ignore_class}
+    try:
+        class_ids = [check_class_id("class_ids", class_id, **options) for class_id in value]
+    except TypeError:
+        raise ValueError(
+            f"`class_ids` must be a sequence of classes. {received(class_ids=value)}"
+        ) from None
+    if not class_ids or len(set(class_ids)) < len(class_ids):
+        raise ValueError(
+            f"`class_ids` must hold different classes, at least one. {received(class_ids=value)}"
+        )
+    return class_ids

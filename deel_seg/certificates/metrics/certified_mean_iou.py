@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
-from keras import ops
 
 from deel_seg._checks import check_integer, received
+from deel_seg.certificates.class_ids import counted_classes
+from deel_seg.certificates.data_set_iou_sums import mean_over_classes
 from deel_seg.certificates.metrics.data_set_iou_metric import DataSetIoU
 from deel_seg.certificates.pixels import label_count
-from deel_seg.certificates.rounding import lowered, to_float32_below
+from deel_seg.certificates.rounding import to_float32_below
 
 Tensor = Any
 
@@ -44,8 +44,7 @@ class CertifiedMeanIoU(DataSetIoU):
         self, eps: float, num_classes: int, *, name: str = "certified_mean_iou", **kwargs: Any
     ) -> None:
         self.num_classes = check_integer("num_classes", num_classes, minimum=2)
-        ignored = kwargs.get("ignore_class")
-        classes = [k for k in range(num_classes) if k != ignored]
+        classes = counted_classes(num_classes, kwargs.get("ignore_class"))
         super().__init__(eps, classes, name=name, **kwargs)
 
     def check_classes(self, num_classes: int) -> None:
@@ -56,13 +55,7 @@ class CertifiedMeanIoU(DataSetIoU):
             )
 
     def result(self) -> Tensor:
-        values = self.class_values()
-        known = ops.logical_not(ops.isnan(values))
-        number = ops.cast(ops.sum(ops.cast(known, "int32")), values.dtype)
-        # A sum of as many terms as there are classes, and a quotient.
-        mean = ops.sum(ops.where(known, values, 0.0)) / number
-        mean = lowered(mean, 2 * self.num_classes + 8)
-        return to_float32_below(ops.where(number > 0, mean, math.nan))
+        return to_float32_below(mean_over_classes(self.class_values()[:, None])[0])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}

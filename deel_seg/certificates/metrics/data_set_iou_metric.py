@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype
-from deel_seg._checks import check_real, received
-from deel_seg.certificates.data_set_iou import (
-    GRID,
-    compiled_batch_surpluses,
-    worst_data_set_iou,
-)
-from deel_seg.certificates.exact_sum import carried
+from deel_seg._checks import check_real
+from deel_seg.certificates.data_set_iou import GRID, Surpluses, compiled_batch_surpluses
+from deel_seg.certificates.data_set_iou_sums import added, check_summable_norm, class_values
 from deel_seg.certificates.inputs import check_inputs
 from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
 from deel_seg.certificates.metrics.pixel_weights import image_weights
@@ -48,8 +43,7 @@ class DataSetIoU(CertifiedMetric):
     def __init__(self, eps: float, class_ids: list[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.eps = check_real("eps", eps, minimum=0)
-        if self.p not in (1, 2):
-            raise ValueError(f"`p` must be 1 or 2 for an IoU of a data set. {received(p=self.p)}")
+        check_summable_norm(self.p)
         self.class_ids = class_ids
         classes = len(class_ids)
         self.surplus = self.add_variable(
@@ -71,9 +65,8 @@ class DataSetIoU(CertifiedMetric):
             weights,
             **inputs.static,
         )
-        self.surplus.assign(carried(self.surplus + new.limbs))
-        self.labelled.assign(self.labelled + new.labelled)
-        self.bad.assign(self.bad + new.bad)
+        for variable, total in zip(self._state(), added(self._sums(), new), strict=True):
+            variable.assign(total)
         self.skipped.assign(self.skipped + ops.sum(ops.cast(empty, "int32")))
 
     def check_classes(self, num_classes: int) -> None:
@@ -81,9 +74,13 @@ class DataSetIoU(CertifiedMetric):
 
     def class_values(self) -> Tensor:
         """Certified IoU of each class, `(classes,)`; NaN for one that no image is labelled with."""
-        worst = worst_data_set_iou(ops.convert_to_tensor(self.surplus))[:, 0]
-        known = ops.logical_and(self.labelled > 0, ops.equal(self.bad, 0))
-        return ops.where(known, worst, math.nan)
+        return class_values(self._sums())[:, 0]
+
+    def _sums(self) -> Surpluses:
+        return Surpluses(*(ops.convert_to_tensor(variable) for variable in self._state()))
+
+    def _state(self) -> tuple[Any, ...]:
+        return self.surplus, self.labelled, self.bad
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "eps": self.eps}
