@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -56,6 +58,11 @@ def kept_pixels(labels: Tensor, mask: Tensor | None, ignore_class: int | None) -
 def named_class(labels: Tensor, num_classes: int) -> Tensor:
     """Whether each label names a class, bool."""
     return ops.logical_and(labels >= 0, labels < label_count(num_classes))
+
+
+def named_by(labels: Tensor, classes: Sequence[int]) -> Tensor:
+    """Pixels whose label is one of some classes, bool."""
+    return functools.reduce(ops.logical_or, [ops.equal(labels, k) for k in classes])
 
 
 def certifiable_images(logits: Tensor, labels: Tensor, kept: Tensor, num_classes: int) -> Tensor:

@@ -8,8 +8,10 @@ import keras
 from keras import ops
 
 from deel_seg._checks import check_integer, check_real
+from deel_seg.certificates.class_groups import members_with
 from deel_seg.certificates.false_negative_rate import worst_case_recall
 from deel_seg.certificates.metrics.image_certificate import ImageCertificate
+from deel_seg.certificates.pixels import named_by
 
 Tensor = Any
 
@@ -22,10 +24,11 @@ class CertifiedFNR(ImageCertificate):
 
     Args:
         eps: Budget of the attack, `>= 0`, in the units of the model input.
-        positive_class: The class whose pixels are to be found.
+        positive_class: The class whose pixels are to be found; with `class_groups` a class of the
+            group.
         name: By default `"certified_fnr_3"` for class 3.
-        **kwargs: `lipschitz_constant`, `ignore_class`, `p`, `logit_tolerance`, `dtype`, see
-            `CertifiedMetric`.
+        **kwargs: `class_groups`, see `ImageCertificate`; and `lipschitz_constant`, `ignore_class`,
+            `p`, `logit_tolerance`, `dtype`, see `CertifiedMetric`.
 
     Example:
     Of four pixels of class 0 an attack of 1 flips the one with margin 1.
@@ -52,7 +55,7 @@ class CertifiedFNR(ImageCertificate):
         self.eps = check_real("eps", eps, minimum=0)
 
     def needed_pixels(self, labels: Tensor) -> Tensor:
-        return ops.equal(labels, self.positive_class)
+        return named_by(labels, members_with(self.positive_class, self.class_groups))
 
     def certificate(
         self, logits: Tensor, labels: Tensor, mask: Tensor | None, options: dict[str, Any]

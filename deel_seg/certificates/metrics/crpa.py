@@ -20,8 +20,8 @@ class CRPA(ImageCertificate):
     Args:
         eps: Budget of the attack, `>= 0`, in the units of the model input.
         name: `"crpa"`; give each budget a name of its own where there are several.
-        **kwargs: `lipschitz_constant`, `ignore_class`, `p`, `logit_tolerance`, `dtype`, see
-            `CertifiedMetric`.
+        **kwargs: `class_groups`, see `ImageCertificate`; and `lipschitz_constant`, `ignore_class`,
+            `p`, `logit_tolerance`, `dtype`, see `CertifiedMetric`.
 
     Example:
     >>> import numpy as np

@@ -6,12 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 import keras
-from keras import ops
 
 from deel_seg._checks import check_integer
+from deel_seg.certificates.class_groups import members_with
 from deel_seg.certificates.false_negative_rate import fnr_radius
 from deel_seg.certificates.metrics.image_certificate import ImageCertificate
 from deel_seg.certificates.objectives import exact_fraction, percent_name
+from deel_seg.certificates.pixels import named_by
 
 Tensor = Any
 
@@ -22,10 +23,11 @@ class FNRRadius(ImageCertificate):
 
     Args:
         threshold: False negative rate to be reached, in `[0, 1]`, at most six decimals.
-        positive_class: The class whose pixels are to be found.
+        positive_class: The class whose pixels are to be found; with `class_groups` a class of the
+            group.
         name: By default `"fnr_radius_3@50"` for class 3 and a threshold of 0.5.
-        **kwargs: `lipschitz_constant`, `ignore_class`, `p`, `logit_tolerance`, `dtype`, see
-            `CertifiedMetric`.
+        **kwargs: `class_groups`, see `ImageCertificate`; and `lipschitz_constant`, `ignore_class`,
+            `p`, `logit_tolerance`, `dtype`, see `CertifiedMetric`.
 
     Example:
     Two of four pixels of class 0 have to be lost: sqrt((1 + 4) / 2).
@@ -53,7 +55,7 @@ class FNRRadius(ImageCertificate):
         self.threshold = str(share) if isinstance(threshold, Fraction) else threshold
 
     def needed_pixels(self, labels: Tensor) -> Tensor:
-        return ops.equal(labels, self.positive_class)
+        return named_by(labels, members_with(self.positive_class, self.class_groups))
 
     def certificate(
         self, logits: Tensor, labels: Tensor, mask: Tensor | None, options: dict[str, Any]

@@ -23,8 +23,8 @@ class StabilityRadius(ImageCertificate):
     Args:
         fraction: Share of the predictions that changes, in `(0, 1]`, at most six decimals.
         name: By default `"stability@50"` for a fraction of 0.5, `"stability@33_3"` for 0.333.
-        **kwargs: `lipschitz_constant`, `ignore_class`, `p`, `logit_tolerance`, `dtype`, see
-            `CertifiedMetric`.
+        **kwargs: `class_groups`, see `ImageCertificate`; and `lipschitz_constant`, `ignore_class`,
+            `p`, `logit_tolerance`, `dtype`, see `CertifiedMetric`.
 
     Example:
     >>> import numpy as np
