@@ -10,6 +10,7 @@ from deel_seg.certificates.connected_regions import connected_regions
 from deel_seg.certificates.exact_metric import ExactMetric
 from deel_seg.certificates.fabrication import fabrication_radius, worst_case_fabrication
 from deel_seg.certificates.false_negative_rate import fnr_radius, worst_case_fnr, worst_case_recall
+from deel_seg.certificates.hierarchy import certify_hierarchy
 from deel_seg.certificates.metric_check import check_confusion_metric
 from deel_seg.certificates.metrics import (
     CRPA,
@@ -55,6 +56,7 @@ __all__ = [
     "RegionRadii",
     "RegionShares",
     "StabilityRadius",
+    "certify_hierarchy",
     "check_confusion_metric",
     "class_iou_radius",
     "confusion_metric_radius",
