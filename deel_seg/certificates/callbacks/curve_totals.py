@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from deel_seg._backend import accumulation_dtype, compiled, segment_sum
 from deel_seg._checks import received
+from deel_seg.certificates.callbacks.curve_iou import CurveIoU, surpluses_of_all_classes
+from deel_seg.certificates.data_set_iou import Surpluses
 from deel_seg.certificates.pixel_accuracy import worst_case_pixel_accuracy
 from deel_seg.certificates.pixels import (
     certifiable_images,
@@ -36,10 +38,12 @@ class CurveOptions(NamedTuple):
     p: float
     ignore_class: int | None
     logit_tolerance: float
+    certified_iou: bool = False
+    class_ids: tuple[int, ...] = ()  # Classes whose certified IoU is told beside the mean.
 
 
 class Curve(NamedTuple):
-    """Means over the images of a data set, `mean_iou` apart, which is one of the data set."""
+    """Means over the images of a data set, IoUs apart, which are of the data set."""
 
     pixel_accuracy: float
     mean_iou: float
@@ -48,6 +52,7 @@ class Curve(NamedTuple):
     stability: list[float]
     images: int
     skipped: int
+    certified_ious: list[list[float]]  # The mean over classes, and each of the `class_ids`.
 
 
 class _Measured(NamedTuple):
@@ -56,6 +61,7 @@ class _Measured(NamedTuple):
     class_pixels: Tensor  # (3, classes): right predictions, labels, predictions
     valid: Tensor  # bool: every image with a pixel that counts could be read
     named: Tensor  # bool: all labels that count name a class
+    surpluses: Surpluses | None  # of all classes, where their IoU is certified
 
 
 def _measure(
@@ -66,7 +72,9 @@ def _measure(
     *,
     fractions: tuple[Fraction, ...],
     ignore_class: int | None,
-    **static: Any,
+    certified_iou: bool,
+    logit_tolerance: float,
+    p: float,
 ) -> _Measured:
     # One compiled function around all certificates reads the logits once for those that take the
     # same margins; and within a graph, logits that are not finite give NaN and no error.
@@ -76,7 +84,12 @@ def _measure(
     right = ops.logical_and(kept, ops.equal(predicted, labels))
     valid = certifiable_images(logits, labels, kept, num_classes)
     accuracy = ops.where(valid, ratio_below(_pixels(right), _pixels(kept)), math.nan)
-    options = {"lipschitz_constant": lipschitz_constant, "ignore_class": ignore_class, **static}
+    options: dict[str, Any] = {
+        "lipschitz_constant": lipschitz_constant,
+        "ignore_class": ignore_class,
+        "logit_tolerance": logit_tolerance,
+        "p": p,
+    }
     columns = [
         accuracy[:, None],
         worst_case_pixel_accuracy(logits, labels, eps=eps, **options),
@@ -95,6 +108,9 @@ def _measure(
         class_pixels=ops.stack([_by_class(*pair, label_count(num_classes)) for pair in chosen]),
         valid=ops.all(ops.logical_or(valid, empty)),
         named=ops.all(named),
+        surpluses=surpluses_of_all_classes(logits, labels, eps, ops.logical_not(empty), **options)
+        if certified_iou
+        else None,
     )
 
 
@@ -109,9 +125,8 @@ def _by_class(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
     return segment_sum(ops.ones_like(segments), segments, num_classes)
 
 
-_compiled_measure = compiled(
-    _measure, static_argnames=("fractions", "p", "ignore_class", "logit_tolerance")
-)
+_STATIC = ("fractions", "p", "ignore_class", "logit_tolerance", "certified_iou")
+_compiled_measure = compiled(_measure, static_argnames=_STATIC)
 
 
 class CurveTotals:
@@ -131,6 +146,7 @@ class CurveTotals:
         self._skipped = 0
         self._class_pixels: NDArray[Any] | int = 0
         self._all_valid = True
+        self._iou = CurveIoU(options.class_ids, options.ignore_class)
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Adds a batch of logits `(batch, H, W, classes)` and labels `(batch, H, W)`."""
@@ -139,12 +155,13 @@ class CurveTotals:
                 "The model must have one output, its logits of shape (batch, height, width, "
                 f"classes). {received(shape=getattr(logits, 'shape', type(logits).__name__))}"
             )
+        self._iou.check(logits.shape[-1])
         measured = _compiled_measure(
             logits,
             labels,
             self._eps,
             self._constant,
-            **{name: value for name, value in self.options._asdict().items() if name != "eps"},
+            **{name: getattr(self.options, name) for name in _STATIC},
         )
         values, empty, class_pixels = (ops.convert_to_numpy(part) for part in measured[:3])
         if not bool(measured.named):
@@ -156,6 +173,8 @@ class CurveTotals:
         self._skipped += int(empty.sum())
         self._class_pixels = self._class_pixels + class_pixels.astype("int64")
         self._all_valid &= bool(measured.valid)
+        if measured.surpluses is not None:
+            self._iou.update(measured.surpluses)
 
     def result(self) -> Curve:
         """The means over all images with a pixel that counts; NaN where there is none.
@@ -173,6 +192,7 @@ class CurveTotals:
             stability=means[1 + 2 * count :],
             images=len(values),
             skipped=self._skipped,
+            certified_ious=self._iou.result(),
         )
 
 

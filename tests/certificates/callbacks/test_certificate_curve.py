@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from deel_seg._backend import IS_TENSORFLOW
-from deel_seg.certificates import CRPA, PixelAccuracy
+from deel_seg.certificates import CRPA, CertifiedIoUCurve, PixelAccuracy
 from deel_seg.certificates.callbacks import CertificateCurve
 from deel_seg.layers import OrthogonalConv2D
 from deel_seg.models import LipschitzModel
@@ -72,6 +72,31 @@ def test_a_curve_in_the_logs_and_in_columns() -> None:
         assert logged == curve.curve[name]
     assert is_float_below(history["val_pixel_accuracy"][0], exact_accuracy())
     assert is_float_below(history["val_mean_iou"][0], exact_mean_iou())
+
+
+def test_certified_ious_where_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    curve = curve_over(DATA[:1], certified_iou=True, class_ids=[1], csv_path=path)
+    history = fit(compiled_model(), curve)
+    reference = CertifiedIoUCurve(EPS, 3, ignore_class=255)
+    reference.update(*DATA[0])
+    result = reference.result()
+    for name, values in (
+        ("certified_mean_iou", result.mean_iou),
+        ("certified_iou_1", result.iou[1]),
+    ):
+        assert curve.curve[name] == values.tolist()
+        assert [float(row[name]) for row in rows(path)] == values.tolist()
+        assert [history[f"val_{name}@{eps}"][0] for eps in ("0_1", "0_5")] == values.tolist()
+    assert 0 < result.mean_iou[0] <= curve.curve["mean_iou"][0]  # All classes are labelled.
+    images, labels = DATA[0][0].copy(), DATA[0][1]
+    images[3] = math.nan  # No pixel counts there.
+    curve.data = [(images, labels)]
+    assert curve.evaluate(identity_model())["certified_iou_1"] == result.iou[1].tolist()
+    images[0, 0, 0, 0] = math.nan
+    assert all(math.isnan(value) for value in curve.evaluate(identity_model())["certified_iou_1"])
+    with pytest.raises(ValueError, match=r"`class_ids` must lie in \[0, 3\)"):
+        curve_over(certified_iou=True, class_ids=[3]).evaluate(identity_model())
 
 
 def test_it_agrees_with_the_metrics_and_leaves_their_names_alone() -> None:
@@ -240,6 +265,9 @@ def test_options_reach_the_certificates() -> None:
         ({"logit_tolerance": -1.0}, "`logit_tolerance`"),
         ({"steps": 0}, "`steps`"),
         ({"num_images": -1}, "`num_images`"),
+        ({"class_ids": [1]}, "`class_ids` needs certified_iou=True"),
+        ({"class_ids": [-1], "certified_iou": True}, "`class_ids`"),
+        ({"p": math.inf, "certified_iou": True}, "`p` must be 1 or 2"),
         ({"image_eps": -0.1}, "`image_eps`"),
         ({"data": iter(DATA)}, "`data`"),
     ],
