@@ -35,12 +35,16 @@ def capacity(eps: Tensor, lipschitz_constant: Tensor, p: float, num_classes: int
     return powers * _margins_per_change(p, num_classes)
 
 
-def radius_below(total: Tensor, lipschitz_constant: Tensor, p: float, num_classes: int) -> Tensor:
+def radius_below(
+    total: Tensor, lipschitz_constant: Tensor, p: float, num_classes: int, *, summed: bool = True
+) -> Tensor:
     """Lower-bounds the input budget behind a sum of p-th powers, in the accumulation dtype.
 
-    `40u` covers the root and the quotient, and exceeds what `capacity` adds to a budget: below
-    a returned radius the worst-case value never satisfies the objective.
+    `40u` covers the root and the quotient. `128u` exceeds what `capacity` adds to a budget
+    together with what the running totals of a knapsack fall short by, so that below the radius of
+    a sum the worst-case value never satisfies the objective.
     """
     total = total / _margins_per_change(p, num_classes)
     root = ops.sqrt(total) if p == 2 else total
-    return lowered(root / raised(ops.maximum(lipschitz_constant, TINY), 4), 40)
+    root = root / raised(ops.maximum(lipschitz_constant, TINY), 4)
+    return lowered(root, 128 if summed else 40)

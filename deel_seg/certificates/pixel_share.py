@@ -93,7 +93,8 @@ def _single_radius(
 ) -> tuple[Tensor, Tensor]:
     pixels = count_pixels(logits, labels, mask, logit_tolerance, num_classes=num_classes, **static)
     powers = pixels.powers(p)
-    radius = to_float32_below(radius_below(powers, lipschitz_constant, p, num_classes))
+    radius = radius_below(powers, lipschitz_constant, p, num_classes, summed=False)
+    radius = to_float32_below(radius)
     defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
     radius = ops.where(ops.logical_and(pixels.margins >= 0, defined), radius, math.nan)
     return ops.reshape(radius, ops.shape(logits)[:-1]), pixels.valid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,23 +13,26 @@ from deel_seg.certificates.rounding import lowered
 
 Tensor = Any
 
-ROW = 256  # Entries of a table whose sum is taken before the place is known.
-_BLOCK = 32  # Terms a float32 running sum may chain before its blocks are summed in turn.
+_LOG_ROW = 8
+ROW = 2**_LOG_ROW  # Entries of a table whose sum is taken before the place is known.
 
 
 def running_sums(values: Tensor) -> Tensor:
     """Running sums along the last axis, at most the exact ones; exact for integers.
 
-    A sum of n non-negative terms, added in any association, is within a factor
-    `1 +- (n-1)u / (1 - (n-1)u)` of the exact one; `(2n + 4)u` covers that and the shrinking
-    itself for all `n < 2^-4 / u`. In float32 nested blocks chain fewer terms.
+    A sum of non-negative terms in which no term goes through more than n additions is within a
+    factor `1 +- nu / (1 - nu)` of the exact one; `(2n + 4)u` covers that and the shrinking itself
+    for all `n < 2^-4 / u`. In float32 they are added as a tree, for float64 one after the other
+    is fine enough.
     """
     if _is_integer(values):
         return ops.cumsum(values, axis=-1)
+    terms = values.shape[-1]
     if accumulation_dtype() == "float64":
-        return lowered(ops.cumsum(values, axis=-1), 2 * values.shape[-1] + 4)
-    sums, chained = _blocked_sums(values)
-    return lowered(sums, 2 * chained + 4)
+        return lowered(ops.cumsum(values, axis=-1), 2 * terms + 4)
+    # Pairs are added up, the sums of pairs scanned, and every other sum follows from one of them.
+    sums = ops.associative_scan(ops.add, values, axis=-1)
+    return lowered(sums, 4 * (terms - 1).bit_length() + 4)
 
 
 def locate(terms: Tensor, fits: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
@@ -86,8 +88,14 @@ def _rows(terms: Tensor) -> Tensor:
 
 
 def _sums(rows: Tensor) -> Tensor:
-    sums = ops.sum(rows, axis=-1)
-    return sums if _is_integer(rows) else lowered(sums, 2 * ROW + 4)
+    if _is_integer(rows):
+        return ops.sum(rows, axis=-1)
+    if accumulation_dtype() == "float64":
+        return lowered(ops.sum(rows, axis=-1), 2 * ROW + 4)
+    for _ in range(_LOG_ROW):
+        half = rows.shape[-1] // 2
+        rows = rows[..., :half] + rows[..., half:]
+    return lowered(rows[..., 0], 2 * _LOG_ROW + 4)
 
 
 def _plus(a: Tensor, b: Tensor) -> Tensor:
@@ -113,18 +121,3 @@ def _row_at(rows: Tensor, row: Tensor) -> Tensor:
     if rows.shape[1] == 1:
         return ops.take_along_axis(rows[:, 0], row[..., None], axis=1)
     return ops.take_along_axis(rows, row[..., None, None], axis=2)[:, :, 0]
-
-
-def _blocked_sums(values: Tensor) -> tuple[Tensor, int]:
-    """Running sums by nested blocks, and the number of additions the longest one chains."""
-    terms = values.shape[-1]
-    if terms <= _BLOCK:
-        return ops.cumsum(values, axis=-1), terms
-    blocks = math.ceil(terms / _BLOCK)
-    outer = ops.shape(values)[:-1]
-    padded = ops.pad(values, (*((0, 0) for _ in outer), (0, blocks * _BLOCK - terms)))
-    inner = ops.cumsum(ops.reshape(padded, (*outer, blocks, _BLOCK)), axis=-1)
-    through, chained = _blocked_sums(inner[..., -1])
-    before = ops.pad(through[..., :-1], (*((0, 0) for _ in outer), (1, 0)))
-    sums = ops.reshape(inner + before[..., None], (*outer, blocks * _BLOCK))
-    return sums[..., :terms], chained + _BLOCK + 1

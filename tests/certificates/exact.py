@@ -18,8 +18,8 @@ from keras import ops
 from deel_seg._backend import accumulation_dtype
 
 # How much a budget may look larger than it is. In float64 it is the cast of radii to float32,
-# 2.4e-7; in float32 the deflation of blocked sums, (2 * 99 + 4) 2^-24 for up to 1024 pixels.
-SLACK = Fraction(1, 10**6) if accumulation_dtype() == "float64" else Fraction(1, 10**4)
+# 2.4e-7; in float32 the deflation of sums that are added as a tree, and of the radius itself.
+SLACK = Fraction(1, 10**6) if accumulation_dtype() == "float64" else Fraction(2, 10**5)
 
 # Margins below 2^-48 count as zero and above 2^48 as 2^48.
 SMALLEST, LARGEST = Fraction(1, 2**48), Fraction(2**48)
