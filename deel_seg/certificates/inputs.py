@@ -19,6 +19,7 @@ Tensor = Any
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 MAX_PIXELS = 2**27
+_LARGEST_ID = 2**31 - 1  # No class: every certificate takes far fewer.
 
 
 class CertificateInputs(NamedTuple):
@@ -183,8 +184,14 @@ def _check_labels(labels: Any, logits: Tensor) -> Tensor:
         raise ValueError(f"`labels` must be integers. {received(dtype=dtype)}")
     _check_same_pixels("labels", given, logits)
     # Only the wide integers can hold ids that int32 would wrap around to valid ones.
-    wide = dtype in ("int64", "uint32", "uint64") and count_dtype() == "int64"
-    return ops.cast(given, "int64" if wide else "int32")
+    if dtype not in ("int64", "uint32", "uint64"):
+        return ops.cast(given, "int32")
+    if count_dtype() == "int64":
+        return ops.cast(given, "int64")
+    if isinstance(given, np.ndarray):
+        smallest = -_LARGEST_ID if np.issubdtype(given.dtype, np.signedinteger) else 0
+        given = given.clip(smallest, _LARGEST_ID)
+    return ops.cast(given, "int32")
 
 
 def _check_label_values(
