@@ -22,6 +22,7 @@ from deel_seg.certificates import (
 )
 from tests.certificates import exact
 from tests.certificates.cases import CASES
+from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 from tests.certificates.exact_confusion import becoming_cost
 
@@ -41,13 +42,14 @@ def exact_image(
 ) -> exact.Image:
     """Exact costs of the pixels that an attack may change."""
     costs = []
+    predicted = predictions(logits[None])[0]
     for row, column in np.ndindex(*logits.shape[:2]):
         if kept is not None and not kept[row, column]:
             continue
         pixel = [Fraction(float(z)) for z in logits[row, column]]
         if becomes:
             costs.append(becoming_cost(pixel, class_id, p))
-        elif exact.prediction(pixel) == class_id:
+        elif predicted[row, column] == class_id:
             costs.append(exact.cost(exact.margin(pixel, class_id), len(pixel), p))
     return exact.Image(costs, p)
 

@@ -11,23 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from deel_seg._backend import IS_TENSORFLOW, compiled
+from deel_seg._backend import IS_TENSORFLOW
 from deel_seg.certificates import list_regions, region_radius
-from deel_seg.certificates.pixels import predicted_class
 from tests.certificates import exact
 from tests.certificates.cases import CASES
+from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 from tests.certificates.region_search import searched_regions
 
 BLOBS = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
-
-
-compiled_prediction = compiled(predicted_class, static_argnames=("num_classes",))
-
-
-def predictions(logits: np.ndarray) -> np.ndarray:
-    """Predicted classes of one image, subnormal logits being zero where the hardware says so."""
-    return numbers(compiled_prediction(logits[None], num_classes=logits.shape[-1]))[0]
 
 
 def needed(size: int, fraction: Any, pixels_left: int | None) -> int:
@@ -54,7 +46,7 @@ def assert_sound(
     found = 0
     for image, z in enumerate(logits):
         inside = np.ones(z.shape[:2], bool) if kept is None else kept[image]
-        expected = searched_regions(predictions(z), inside, options.get("connectivity", 4))
+        expected = searched_regions(predictions(z[None])[0], inside, options.get("connectivity", 4))
         costs = exact.image(z, p=p, tolerance=options.get("logit_tolerance", 0.0)).costs
         listed = np.zeros_like(expected)
         for number in range(1, expected.max() + 1):
@@ -151,7 +143,7 @@ def test_regions_left_out_and_cut_apart() -> None:
     assert 0 < assert_sound(BLOBS, min_pixels=3) < everything
     assert assert_sound(BLOBS, min_pixels=10**12) == 0
     assert assert_sound(BLOBS, mask=mask, kept=mask) > 0
-    predicted = np.stack([predictions(z) for z in BLOBS])
+    predicted = predictions(BLOBS)
     assert assert_sound(BLOBS, ignore_class=1, kept=predicted != 1) < everything
     labels = np.where(mask, 7, 255)
     assert assert_sound(BLOBS, ignore_class=255, labels=labels, kept=mask) > 0
@@ -175,7 +167,7 @@ def test_logit_tolerance_covers_every_perturbation_of_the_logits() -> None:
         moved = (BLOBS + generator.uniform(-0.12, 0.12, BLOBS.shape)).astype("float32")
         radius, regions = map(numbers, region_radius(moved, fraction=1, logit_tolerance=0.125))
         for image in range(2):
-            predicted = predictions(moved[image])
+            predicted = predictions(moved)[image]
             # What the exact logits cost to leave the class that the inexact ones show.
             costs = np.array(exact.image(BLOBS[image], predicted).costs, object)
             for number in range(1, regions[image].max() + 1):
@@ -200,7 +192,7 @@ def test_the_list_says_what_the_maps_say() -> None:
         assert [region.number for region in listed] == [*range(1, regions[image].max() + 1)]
         for region in listed:
             pixels = regions[image] == region.number
-            assert (predictions(BLOBS[image])[pixels] == region.class_id).all()
+            assert (predictions(BLOBS)[image][pixels] == region.class_id).all()
             assert pixels.sum() == region.pixels >= 2
             assert (radius[image][pixels] == np.float32(region.radius)).all()
 

@@ -10,26 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from deel_seg._backend import IS_TENSORFLOW, compiled
+from deel_seg._backend import IS_TENSORFLOW
 from deel_seg.certificates import (
     worst_case_pixel_accuracy,
     worst_case_segmentation,
     worst_case_stability,
 )
-from deel_seg.certificates.pixels import predicted_class
 from tests.certificates import exact
 from tests.certificates.cases import CASES, labels_for
+from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 
 EPS = [0.0, 1e-3, 0.1, 0.5, 1.0, 1.7, 3.0, 8.0, 1e3, 1e20]
-
-
-compiled_prediction = compiled(predicted_class, static_argnames=("num_classes",))
-
-
-def predictions(logits: np.ndarray) -> np.ndarray:
-    """Predicted classes, subnormal logits being zero where the hardware takes them so."""
-    return numbers(compiled_prediction(logits, num_classes=logits.shape[-1]))
 
 
 def assert_consistent(
