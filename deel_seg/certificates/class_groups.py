@@ -90,6 +90,14 @@ def groups_around(class_id: int, groups: Groups | None) -> Groups | None:
     return None if groups is None or groups.count(groups[class_id]) == 1 else groups
 
 
+def one_of_each(classes: Sequence[int], groups: Groups | None) -> list[int]:
+    """The first of some classes in each group."""
+    first: dict[int, int] = {}
+    for class_id in classes:
+        first.setdefault(class_id if groups is None else groups[class_id], class_id)
+    return list(first.values())
+
+
 def members_with(class_id: int, class_groups: Sequence[Sequence[int]] | None) -> list[int]:
     """The classes that count as one with a class, itself among them."""
     [members] = [group for group in class_groups or () if class_id in group] or [[class_id]]

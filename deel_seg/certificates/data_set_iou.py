@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
+from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_iou_bound import IouTables, Lines, iou_tables, least_surplus
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.costs import capacity
@@ -54,6 +55,7 @@ def batch_surpluses(
     p: float,
     num_classes: int,
     ignore_class: int | None,
+    class_groups: Groups | None = None,
 ) -> Surpluses:
     """Lower-bounds F for every class and budget, summed over a batch.
 
@@ -69,6 +71,7 @@ def batch_surpluses(
         p: Norm order, 1 or 2.
         num_classes: Size of the last axis of the logits.
         ignore_class: Label of the pixels left out.
+        class_groups: Groups of classes; each class then stands for its group.
     """
     wide = accumulation_dtype()
     batch, budgets = ops.shape(logits)[0], ops.shape(eps)[0]
@@ -86,7 +89,10 @@ def batch_surpluses(
         "ignore_class": ignore_class,
     }
     items_of: Callable[[Tensor], ClassItems]
-    if num_classes == 1 or class_ids.shape[0] == 1:
+    if class_groups is not None:
+        # No few logits hold what all groups need: each has passes of its own.
+        options["class_groups"] = class_groups
+    if num_classes == 1 or class_ids.shape[0] == 1 or class_groups is not None:
         items_of = functools.partial(_items, logits, labels, mask, logit_tolerance, options=options)
     else:
         items_of = every_class_items(logits, labels, mask, logit_tolerance, **options)
@@ -132,7 +138,7 @@ def _items(
 
 
 compiled_batch_surpluses = compiled(
-    batch_surpluses, static_argnames=("p", "num_classes", "ignore_class")
+    batch_surpluses, static_argnames=("p", "num_classes", "ignore_class", "class_groups")
 )
 
 

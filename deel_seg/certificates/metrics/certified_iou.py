@@ -23,10 +23,11 @@ class CertifiedIoU(DataSetIoU):
 
     Args:
         eps: Budget of the attack of each image, `>= 0`, in the units of the model input.
-        class_id: The class.
+        class_id: The class; with `class_groups` a class of the group.
         name: By default `"certified_iou_3"` for class 3.
-        **kwargs: `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `dtype`,
-            see `CertifiedMetric`.
+        **kwargs: `class_groups`, disjoint groups of class ids that count as one; and
+            `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `dtype`, see
+            `CertifiedMetric`.
 
     Example:
     Two images with two pixels of class 0 each; a budget of 0.8 flips the one of margin 1.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from deel_seg._checks import check_integer, received
+from deel_seg.certificates.class_groups import check_class_groups, one_of_each
 from deel_seg.certificates.class_ids import counted_classes
 from deel_seg.certificates.data_set_iou_sums import mean_over_classes
 from deel_seg.certificates.metrics.data_set_iou_metric import DataSetIoU
@@ -26,6 +28,9 @@ class CertifiedMeanIoU(DataSetIoU):
     Args:
         eps: Budget of the attack of each image, `>= 0`, in the units of the model input.
         num_classes: Number of classes.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`: the
+            mean is then over groups, of which a class that is in none is one. Each group takes
+            passes of its own over the logits, where classes apart share them.
         name: Name in the logs.
         **kwargs: `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `dtype`,
             see `CertifiedMetric`.
@@ -41,11 +46,20 @@ class CertifiedMeanIoU(DataSetIoU):
     """
 
     def __init__(
-        self, eps: float, num_classes: int, *, name: str = "certified_mean_iou", **kwargs: Any
+        self,
+        eps: float,
+        num_classes: int,
+        *,
+        class_groups: Sequence[Sequence[int]] | None = None,
+        name: str = "certified_mean_iou",
+        **kwargs: Any,
     ) -> None:
         self.num_classes = check_integer("num_classes", num_classes, minimum=2)
-        classes = counted_classes(num_classes, kwargs.get("ignore_class"))
-        super().__init__(eps, classes, name=name, **kwargs)
+        classes = one_of_each(
+            counted_classes(num_classes, kwargs.get("ignore_class")),
+            check_class_groups(class_groups, num_classes),
+        )
+        super().__init__(eps, classes, class_groups=class_groups, name=name, **kwargs)
 
     def check_classes(self, num_classes: int) -> None:
         if label_count(num_classes) != self.num_classes:

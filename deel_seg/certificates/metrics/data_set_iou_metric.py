@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype
 from deel_seg._checks import check_real
+from deel_seg.certificates.class_groups import (
+    check_class_groups,
+    check_group_lists,
+    groups_around,
+)
 from deel_seg.certificates.data_set_iou import GRID, Surpluses, compiled_batch_surpluses
 from deel_seg.certificates.data_set_iou_sums import added, check_summable_norm, class_values
 from deel_seg.certificates.inputs import check_inputs
@@ -26,7 +32,9 @@ class DataSetIoU(CertifiedMetric):
 
     Args:
         eps: Budget of the attack of each image, `>= 0`, in the units of the model input.
-        class_ids: The classes.
+        class_ids: The classes, one of each group.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`;
+            classes in no group stand alone.
         **kwargs: `lipschitz_constant`, `ignore_class`, `p` (1 or 2), `logit_tolerance`, `name`,
             `dtype`, see `CertifiedMetric`.
 
@@ -40,8 +48,16 @@ class DataSetIoU(CertifiedMetric):
     # Keras' own metrics carry it too; `monitor=` with `mode="auto"` looks for it.
     _direction = "up"
 
-    def __init__(self, eps: float, class_ids: list[int], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        eps: float,
+        class_ids: list[int],
+        *,
+        class_groups: Sequence[Sequence[int]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.class_groups = None if class_groups is None else check_group_lists(class_groups)
         self.eps = check_real("eps", eps, minimum=0)
         check_summable_norm(self.p)
         self.class_ids = class_ids
@@ -58,11 +74,15 @@ class DataSetIoU(CertifiedMetric):
         mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
         inputs = check_inputs(y_pred, labels, mask, **self._options())
         self.check_classes(inputs.static["num_classes"])
+        groups = check_class_groups(self.class_groups, inputs.static["num_classes"])
+        if all(groups_around(class_id, groups) is None for class_id in self.class_ids):
+            groups = None
         new = compiled_batch_surpluses(
             *inputs.tensors,
             ops.convert_to_tensor(self.class_ids, "int32"),
             ops.convert_to_tensor([self.eps], accumulation_dtype()),
             weights,
+            class_groups=groups,
             **inputs.static,
         )
         for variable, total in zip(self._state(), added(self._sums(), new), strict=True):
@@ -83,4 +103,6 @@ class DataSetIoU(CertifiedMetric):
         return self.surplus, self.labelled, self.bad
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "eps": self.eps}
+        groups = self.class_groups
+        groups = None if groups is None else [list(group) for group in groups]
+        return {**super().get_config(), "eps": self.eps, "class_groups": groups}
