@@ -10,9 +10,17 @@ from keras import ops
 from deel_seg._backend import compiled, materialised
 from deel_seg.certificates.becoming import becoming_margins
 from deel_seg.certificates.changed_pixels import ChangedPixels, pixels_needed
+from deel_seg.certificates.class_groups import (
+    Groups,
+    check_class_groups,
+    group_margins,
+    group_of,
+    groups_around,
+)
 from deel_seg.certificates.class_ids import check_class_id
 from deel_seg.certificates.costs import capacity, radius_below
 from deel_seg.certificates.counted_pixels import CountedPixels, counted
+from deel_seg.certificates.group_change import entering_margins
 from deel_seg.certificates.inputs import CertificateInputs, check_eps
 from deel_seg.certificates.knapsack import least_total, most_pixels_lost
 from deel_seg.certificates.margins import class_margins
@@ -21,33 +29,44 @@ from deel_seg.certificates.rounding import ratio_below, to_float32_below
 
 Tensor = Any
 
-_STATIC = ("p", "ignore_class", "num_classes", "becomes")
+_STATIC = ("p", "ignore_class", "num_classes", "becomes", "class_groups")
 
 
-def share_unchanged(inputs: CertificateInputs, class_id: Any, eps: Any, *, becomes: bool) -> Tensor:
+def share_unchanged(
+    inputs: CertificateInputs, class_id: Any, eps: Any, *, becomes: bool, class_groups: Any = None
+) -> Tensor:
     """Lower-bounds the share of pixels that do not change, `(batch,)` or `(batch, len(eps))`.
 
     They are the pixels predicted as the class, which leave it, or if `becomes` all pixels that
-    count, which become it or are it already.
+    count, which become it or are it already. With `class_groups` they are about its group.
     """
     budgets, is_sequence = check_eps(eps)
-    shares = inputs.certify(_compiled_share, _checked(inputs, class_id), budgets, becomes=becomes)
+    checked, groups = _checked(inputs, class_id, class_groups)
+    static = {"becomes": becomes, "class_groups": groups}
+    shares = inputs.certify(_compiled_share, checked, budgets, **static)
     return shares if is_sequence else shares[:, 0]
 
 
 def radius_of_change(
-    inputs: CertificateInputs, class_id: Any, changed: ChangedPixels, *, becomes: bool
+    inputs: CertificateInputs,
+    class_id: Any,
+    changed: ChangedPixels,
+    *,
+    becomes: bool,
+    class_groups: Any = None,
 ) -> Tensor:
     """Lower-bounds the budget after which so many pixels have changed, `(batch,)`.
 
     Infinite where an image has fewer.
     """
-    return inputs.certify(
-        _compiled_radius, _checked(inputs, class_id), *changed.tensors(), becomes=becomes
-    )
+    checked, groups = _checked(inputs, class_id, class_groups)
+    static = {"becomes": becomes, "class_groups": groups}
+    return inputs.certify(_compiled_radius, checked, *changed.tensors(), **static)
 
 
-def _checked(inputs: CertificateInputs, class_id: Any) -> Tensor:
+def _checked(
+    inputs: CertificateInputs, class_id: Any, class_groups: Any
+) -> tuple[Tensor, Groups | None]:
     static = inputs.static
     checked = check_class_id(
         "class_id",
@@ -55,7 +74,8 @@ def _checked(inputs: CertificateInputs, class_id: Any) -> Tensor:
         num_classes=static["num_classes"],
         ignore_class=static["ignore_class"],
     )
-    return ops.convert_to_tensor(checked, "int32")
+    groups = check_class_groups(class_groups, static["num_classes"])
+    return ops.convert_to_tensor(checked, "int32"), groups_around(checked, groups)
 
 
 def _changing_pixels(
@@ -69,16 +89,22 @@ def _changing_pixels(
     ignore_class: int | None,
     num_classes: int,
     becomes: bool,
+    class_groups: Groups | None = None,
 ) -> CountedPixels:
-
     def compute() -> Tensor:
         predicted = predicted_class(logits, num_classes)
         kept = kept_pixels(predicted if labels is None else labels, mask, ignore_class)
-        if becomes:
+        groups = group_of(predicted, class_groups)
+        if class_groups is not None:
+            change = entering_margins if becomes else group_margins
+            reference = class_id if becomes else groups
+            margins = change(logits, reference, logit_tolerance, class_groups, p)
+        elif becomes:
             margins = becoming_margins(logits, class_id, logit_tolerance, num_classes, p)
         else:
             margins = class_margins(logits, None, logit_tolerance, num_classes)
-            kept = ops.logical_and(kept, ops.equal(predicted, class_id))
+        if not becomes:
+            kept = ops.logical_and(kept, ops.equal(groups, group_of(class_id, class_groups)))
         return ops.where(ops.logical_or(kept, ops.isnan(margins)), margins, -1.0)
 
     # In memory, for what follows reads them more than once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.changed_pixels import check_fraction_or_pixels
@@ -22,6 +23,7 @@ def worst_case_fabrication(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Upper-bounds the share of pixels that any attack of size `eps` can make a given class.
 
@@ -49,6 +51,8 @@ def worst_case_fabrication(
         mask: `(batch, height, width)`, bool: where the class must not appear. `None` is the whole
             image.
         logit_tolerance: How far each logit may be from its exact value; costs shrink accordingly.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`: with
+            a class of a group all of this is about the group.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded up to a
@@ -86,7 +90,7 @@ def worst_case_fabrication(
         labels_name_classes=False,
     )
     # Exact: multiples of 2^-24.
-    return 1.0 - share_unchanged(inputs, class_id, eps, becomes=True)
+    return 1.0 - share_unchanged(inputs, class_id, eps, becomes=True, class_groups=class_groups)
 
 
 def fabrication_radius(
@@ -101,6 +105,7 @@ def fabrication_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that makes a given share of the pixels a given class.
 
@@ -123,6 +128,8 @@ def fabrication_radius(
         mask: `(batch, height, width)`, bool: where the class must not appear. `None` is the whole
             image.
         logit_tolerance: How far each logit may be from its exact value; costs shrink accordingly.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`: with
+            a class of a group all of this is about the group.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; infinite where fewer
@@ -156,4 +163,4 @@ def fabrication_radius(
         logit_tolerance=logit_tolerance,
         labels_name_classes=False,
     )
-    return radius_of_change(inputs, class_id, changed, becomes=True)
+    return radius_of_change(inputs, class_id, changed, becomes=True, class_groups=class_groups)

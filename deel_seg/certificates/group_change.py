@@ -55,6 +55,14 @@ def group_change_margins(
     return ops.where(leaving, lost, ops.where(ops.isnan(lost), math.nan, gained))
 
 
+def entering_margins(
+    logits: Tensor, class_id: Tensor, logit_tolerance: Tensor, groups: Groups, p: float
+) -> Tensor:
+    """`group_change_margins` where every pixel is to enter the group."""
+    nowhere = ops.zeros(ops.shape(logits)[:-1], dtype="bool")
+    return group_change_margins(logits, class_id, logit_tolerance, groups, p, leaving=nowhere)
+
+
 def _levelled(logits: Tensor, group: Tensor, groups: Groups) -> Tensor:
     r"""The logits with every member of the group raised to the largest one.
 

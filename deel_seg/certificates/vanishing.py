@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.changed_pixels import check_fraction_or_left
@@ -22,6 +23,7 @@ def worst_case_vanishing(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the share of what is predicted as a class that is still so under any attack.
 
@@ -46,6 +48,8 @@ def worst_case_vanishing(
             otherwise by clean prediction.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`: with
+            a class of a group all of this is about the group.
 
     Returns:
         `(batch,)`, or `(batch, len(eps))` for a sequence; float32 in `[0, 1]`, rounded down to a
@@ -81,7 +85,7 @@ def worst_case_vanishing(
         logit_tolerance=logit_tolerance,
         labels_name_classes=False,
     )
-    return share_unchanged(inputs, class_id, eps, becomes=False)
+    return share_unchanged(inputs, class_id, eps, becomes=False, class_groups=class_groups)
 
 
 def vanishing_radius(
@@ -96,6 +100,7 @@ def vanishing_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that makes most of what is predicted as a class vanish.
 
@@ -117,6 +122,8 @@ def vanishing_radius(
         ignore_class: Class of the pixels left out, by label or else by clean prediction.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`: with
+            a class of a group all of this is about the group.
 
     Returns:
         `(batch,)`, float32, in the units of the model input, rounded down; NaN as in
@@ -149,4 +156,4 @@ def vanishing_radius(
         logit_tolerance=logit_tolerance,
         labels_name_classes=False,
     )
-    return radius_of_change(inputs, class_id, changed, becomes=False)
+    return radius_of_change(inputs, class_id, changed, becomes=False, class_groups=class_groups)
