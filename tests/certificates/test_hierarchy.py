@@ -58,13 +58,13 @@ def test_every_level_is_sound_and_none_is_below_a_finer_one(kind: str) -> None:
 
 def test_functions_of_other_arguments() -> None:
     logits = six_classes("random")
-    radii = certify_hierarchy(stability_radius, logits, levels=LEVELS, fraction=0.5)
-    values = [float(radius[0]) for radius in radii.values()]
-    assert values == sorted(values) and values[0] < values[-1]
-    wrapped = certify_hierarchy(
-        lambda *arrays, **options: options["class_groups"], logits, levels=LEVELS
+    passed = certify_hierarchy(
+        lambda *arrays, **options: (arrays, options), logits, levels=LEVELS, fraction=0.5
     )
-    assert wrapped == LEVELS
+    assert list(passed) == list(LEVELS)
+    for name, (arrays, options) in passed.items():
+        assert len(arrays) == 1 and arrays[0] is logits
+        assert options == {"class_groups": LEVELS[name], "fraction": 0.5}
 
 
 @pytest.mark.parametrize(
