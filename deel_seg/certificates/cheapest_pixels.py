@@ -14,7 +14,6 @@ from deel_seg.certificates.margin_table import (
     refine,
     tabulate,
 )
-from deel_seg.certificates.rounding import count_dtype
 from deel_seg.certificates.running_totals import locate
 
 Tensor = Any
@@ -30,12 +29,12 @@ def cheapest_pixels(margins: Tensor, number: Tensor) -> Tensor:
     Returns:
         `(batch, queries, pixels)`, bool.
     """
-    number = ops.cast(number, count_dtype())
+    number = ops.cast(number, "int32")
     last = _nth_margin(margins, number)[..., None]
     margins = margins[:, None]
     below = ops.logical_and(margins >= 0, margins < last)
-    number_below = ops.sum(ops.cast(below, count_dtype()), axis=-1)
-    missing = ops.cast(number - number_below, "int32")[..., None]
+    number_below = ops.sum(ops.cast(below, "int32"), axis=-1)
+    missing = (number - number_below)[..., None]
     equal = ops.equal(margins, last)
     places = ops.cumsum(ops.cast(equal, "int32"), axis=-1)
     return ops.logical_or(below, ops.logical_and(equal, places <= missing))
@@ -46,7 +45,7 @@ def _nth_margin(margins: Tensor, number: Tensor) -> Tensor:
     counts = tabulate(margins, math.inf).counts
     bins, reached = locate(counts, lambda totals: totals < number[..., None])
     bins = ops.minimum(bins, NUM_BINS - 1)
-    missing = ops.cast(number - reached, "int32")[..., None]
+    missing = (number - reached)[..., None]
     index, _ = locate(refine(margins, bins), lambda totals: totals < missing)
     index = ops.minimum(index, NUM_OFFSETS - 1)[..., None]
     # All of them are float32 numbers, so that the cast is exact.

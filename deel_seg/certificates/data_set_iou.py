@@ -35,7 +35,7 @@ _MERGED = 4  # Bins of the tables taken together, for small images a fourth of t
 
 
 class Surpluses(NamedTuple):
-    """What a data set adds up to; and its parts with it (see `data_set_iou_sums.added`)."""
+    """What a data set adds up to; `data_set_iou_sums.added` takes the parts together."""
 
     limbs: Tensor  # (3, classes, budgets, GRID + 1) int32: F on the grid
     labelled: Tensor  # (classes,) int32: images with a pixel of the class

@@ -39,19 +39,20 @@ def most_pixels_lost(margins: Tensor, capacities: Tensor, p: float) -> Tensor:
     limits = capacities[None, :, None]
     table = tabulate(margins, p)
     bins, paid = locate(table.powers, lambda totals: totals <= limits)
+    # Where every bin fits, this is the number of all pixels.
+    lost = total_before(table.counts, bins)
     everything, bins = ops.equal(bins, NUM_BINS), ops.minimum(bins, NUM_BINS - 1)
     # Within its bin every query sees single margins.
     counts, powers = refine(margins, bins), _powers(margins_of_bins(bins), p)
     terms = ops.cast(counts, powers.dtype) * powers
     index, within = locate(terms, lambda totals: _plus(paid[..., None], totals) <= limits)
-    lost = total_before(table.counts, bins)
-    lost = lost + ops.cast(total_before(counts, index), lost.dtype)
+    within_bin = total_before(counts, index)
     # Of the pixels at the first margin that do not all fit, some still do.
     left = raised(ops.maximum(raised(capacities[None] - _plus(paid, within), 4), 0.0), 4)
     some = raised(left / _at(powers, index), 12)
     part = ops.minimum(ops.cast(ops.minimum(some, 2.0**27), "int32"), _at(counts, index))
-    lost = lost + ops.cast(ops.where(index < NUM_OFFSETS, part, 0), lost.dtype)
-    return ops.where(everything, ops.sum(table.counts, axis=-1), lost)
+    within_bin = within_bin + ops.where(index < NUM_OFFSETS, part, 0)
+    return ops.cast(lost + ops.where(everything, 0, within_bin), count_dtype())
 
 
 def least_total(margins: Tensor, pixels: Tensor, p: float) -> Tensor:
@@ -65,11 +66,11 @@ def least_total(margins: Tensor, pixels: Tensor, p: float) -> Tensor:
     Returns:
         `(batch, queries)`, accumulation dtype; 0 for no pixel.
     """
-    table, pixels = tabulate(margins, p), ops.cast(pixels, count_dtype())
+    table, pixels = tabulate(margins, p), ops.cast(pixels, "int32")
     bins, reached = locate(table.counts, lambda counts: counts < pixels[..., None])
     bins = ops.minimum(bins, NUM_BINS - 1)
     counts, values = refine(margins, bins), margins_of_bins(bins)
-    missing = ops.cast(pixels - reached, "int32")
+    missing = pixels - reached
     index, within = locate(counts, lambda counts: counts < missing[..., None])
     index = ops.minimum(index, NUM_OFFSETS - 1)
     if p == math.inf:

@@ -41,7 +41,7 @@ _PLACES[0] = 0.0
 class MarginTable(NamedTuple):
     """Pixels of each bin; see `tabulate`."""
 
-    counts: Tensor  # (batch, kinds, NUM_BINS), integer
+    counts: Tensor  # (batch, kinds, NUM_BINS), int32
     powers: Tensor  # the same, accumulation dtype: lower bounds of sums of m^p
 
 
@@ -146,7 +146,8 @@ def _sums_by_segment(
         sum_bits = count_bits + OFFSET_BITS - dropped
         one_and_offset = ops.cast(ops.right_shift(offsets, dropped), "int64") + 2**sum_bits
         packed = segment_sum(one_and_offset, segments, num_segments)
-        counts = ops.right_shift(packed, sum_bits)
+        # Fewer than 2^27 pixels: narrow integers are added several at a time.
+        counts = ops.cast(ops.right_shift(packed, sum_bits), "int32")
         sums = ops.bitwise_and(packed, 2**sum_bits - 1)
     else:
         dropped = max(0, count_bits + OFFSET_BITS - 31)
