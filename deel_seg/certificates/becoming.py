@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +18,9 @@ Tensor = Any
 
 _UNIT = 2.0**-24  # Unit roundoff of float32, in which this is computed.
 _LARGEST = 5  # Distances that are sorted to start the search,
-_STEPS = 2  # and Newton's steps in the pass that does so.
-_LOST = 2.0**-20  # Share of a cost that a level may fall short by before the search goes on.
+_STEPS = 3  # and Newton's steps before the margins are looked at.
+_IN_CACHE = 32  # Classes up to which the pass that starts the search takes these steps as well.
+_LOST = 2.0**-18  # Share of a cost that a level may fall short by before the search goes on.
 
 
 def becoming_margins(
@@ -74,6 +76,7 @@ class _Pass:
         leaving: Tensor,
     ) -> None:
         self.logits, self.class_id, self.num_classes = logits, class_id, num_classes
+        self.in_cache = num_classes <= _IN_CACHE
         self.leaving, self.tolerance = leaving, logit_tolerance
         self.own = channel(logits, 0) if num_classes == 1 else channel(logits, class_id)
         moved = raised(2.0 * logit_tolerance + 2 * TINY, 4)
@@ -95,27 +98,34 @@ class _Pass:
         The best level is where $g(\tau) = \tau - \sum (d_j - \tau)_+$ vanishes. It is the largest
         mean of 0 and the m largest distances; some of them start the search below it, and
         Newton's steps on the concave $g$ rise to it without passing it, in as many steps as there
-        are classes at most. Few pixels need more than two passes over the logits; where one
-        does, the search goes on for all.
+        are classes at most. After a few of them hardly a pixel needs more; where one does, the
+        search goes on for all.
         """
         levels = self._once(self._first_pass(self._first_level))
-        margins = self._once(lambda: self._filled(self._newton(levels), levels))
+        if not self.in_cache:
+            levels = self._risen(levels, _STEPS)
+        margins = self._once(lambda: self._filled(levels))
         return ops.cond(
-            ops.any(margins < 0), lambda: ops.abs(self._searched(levels)), lambda: margins
+            ops.any(margins < 0), lambda: ops.abs(self._searched(levels, margins)), lambda: margins
         )
 
-    def _searched(self, levels: Tensor) -> Tensor:
-        """Margins at the best levels."""
+    def _risen(self, levels: Tensor, steps: int) -> Tensor:
+        """Levels after some of Newton's steps, each a pass over the logits."""
+        for _ in range(steps):
+            levels = self._once(functools.partial(self._newton, levels))
+        return levels
 
-        def rising(step: Any, before: Tensor, levels: Tensor) -> Tensor:
-            return ops.logical_and(step < self.num_classes, ops.any(levels > before))
+    def _searched(self, levels: Tensor, margins: Tensor) -> Tensor:
+        """Margins at the best levels, or so near to them that none is negative."""
 
-        def body(step: Any, _: Tensor, levels: Tensor) -> tuple[Any, Tensor, Tensor]:
-            return step + 1, levels, self._newton(levels)
+        def searching(step: Any, _: Tensor, margins: Tensor) -> Tensor:
+            return ops.logical_and(step < self.num_classes, ops.any(margins < 0))
 
-        start = (ops.convert_to_tensor(0), ops.full_like(levels, -1.0), levels)
-        *_, best = ops.while_loop(rising, body, start)
-        return self._filled(best, levels)
+        def body(step: Any, levels: Tensor, _: Tensor) -> tuple[Any, Tensor, Tensor]:
+            risen = self._risen(levels, 1)
+            return step + 1, risen, self._once(lambda: self._filled(risen))
+
+        return ops.while_loop(searching, body, (ops.convert_to_tensor(0), levels, margins))[-1]
 
     def _first_level(self, *largest: Tensor) -> Tensor:
         """Largest mean of 0 and some of the largest distances, and Newton's steps from there."""
@@ -123,7 +133,7 @@ class _Pass:
         for number, distance in enumerate(largest, start=1):
             total = total + distance
             level = ops.maximum(level, total * (1 / (number + 1)))
-        for _ in range(_STEPS):
+        for _ in range(_STEPS if self.in_cache else 0):
             level = self._newton(level)
         return level
 
@@ -172,13 +182,13 @@ class _Pass:
 
     def _newton(self, levels: Tensor) -> Tensor:
         _, number, excess, _ = self._above(levels)
-        return levels + ops.maximum(excess - levels, 0.0) / (1.0 + number)
+        risen = levels + ops.maximum(excess - levels, 0.0) / (1.0 + number)
+        return ops.where(self.leaving, levels, risen)
 
-    def _filled(self, levels: Tensor, given: Tensor) -> Tensor:
-        """Margins by the costs at the levels, wherever these stand; `given` where `leaving`."""
-        margins = margins_at_level(levels, *self._above(levels))
-        margins = ops.where(self.leaving, given, margins)
-        return ops.where(ops.isnan(given), math.nan, margins)
+    def _filled(self, levels: Tensor) -> Tensor:
+        """Margins by the costs at the levels, wherever these stand; the levels where `leaving`."""
+        margins = ops.where(self.leaving, levels, margins_at_level(levels, *self._above(levels)))
+        return ops.where(ops.isnan(levels), math.nan, margins)
 
 
 def margins_at_level(

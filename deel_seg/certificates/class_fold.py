@@ -11,7 +11,8 @@ from keras import ops
 Tensor = Any
 State = tuple[Tensor, ...]
 
-_UNROLLED = 32  # Classes written out at once; more of a long step take XLA minutes to compile.
+_UNROLLED = 256  # Classes up to which all are written out: XLA compiles as many in seconds.
+_BLOCK = 32
 
 
 def channel(logits: Tensor, index: Any) -> Tensor:
@@ -27,22 +28,22 @@ def fold_classes(
     state: State,
     logits: Tensor,
     num_classes: int,
-    unrolled: int = _UNROLLED,
 ) -> State:
     """Applies `step(state, logits of a class, class id)` to one class after the other.
 
     The class axis is unrolled: the compiler fuses the slices into one loop over the pixels, which
-    reads each logit once, where reductions over that axis read all of them once each. Beyond
-    `unrolled` classes it goes by blocks, which costs some passes more.
+    reads each logit once, where reductions over that axis read all of them once each. Hundreds of
+    classes go by blocks, which costs some passes more.
     """
-    blocks = num_classes // _UNROLLED if num_classes > unrolled else 0
+    blocks = num_classes // _BLOCK if num_classes > _UNROLLED else 0
+    shape = (*ops.shape(logits)[:-1], 1)
 
     def fold_block(number: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        start = number * _UNROLLED
-        shape = (*ops.shape(logits)[:-1], _UNROLLED)
-        block = ops.slice(logits, (0, 0, 0, start), shape)
-        for index in range(_UNROLLED):
-            state = step(state, channel(block, index), start + index)
+        for index in range(_BLOCK):
+            class_id = number * _BLOCK + index
+            # Each class is read where it stands; a block of them would be copied first.
+            value = channel(ops.slice(logits, (0, 0, 0, class_id), shape), 0)
+            state = step(state, value, class_id)
         return (number + 1, *state)
 
     if blocks:
@@ -52,6 +53,6 @@ def fold_classes(
             (ops.convert_to_tensor(0, "int32"), *state),
         )
         state = tuple(rest)
-    for index in range(blocks * _UNROLLED, num_classes):
+    for index in range(blocks * _BLOCK, num_classes):
         state = step(state, channel(logits, index), index)
     return state

@@ -18,8 +18,6 @@ from deel_seg.certificates.rounding import (
 
 Tensor = Any
 
-_UNROLLED = 256  # Classes of so short a step that are written out at once.
-
 
 def class_margins(
     logits: Tensor, classes: Tensor | None, logit_tolerance: Tensor, num_classes: int
@@ -85,7 +83,7 @@ def _two_largest(logits: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
 
     lowest = ops.full_like(channel(logits, 0), -math.inf)
     state = (lowest, lowest, ops.ones_like(lowest, dtype="bool"))
-    first, second, finite = fold_classes(step, state, logits, num_classes, _UNROLLED)
+    first, second, finite = fold_classes(step, state, logits, num_classes)
     return first - second, finite
 
 
@@ -103,5 +101,5 @@ def _own_and_largest_other(
 
     lowest = ops.full_like(channel(logits, 0), -math.inf)
     state = (lowest, lowest, ops.ones_like(lowest, dtype="bool"))
-    own, other, finite = fold_classes(step, state, logits, num_classes, _UNROLLED)
+    own, other, finite = fold_classes(step, state, logits, num_classes)
     return own - other, finite

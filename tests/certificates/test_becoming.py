@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates import becoming
+from deel_seg.certificates import becoming, class_fold
 from deel_seg.certificates.becoming import becoming_margins
 from tests.certificates.cases import CASES
 from tests.certificates.exact import LARGEST, SMALLEST, numbers
@@ -85,15 +85,22 @@ def test_sound_and_tight_on_random_logits(logits: np.ndarray, k: int) -> None:
     assert_sound(logits, k)
 
 
-@pytest.mark.parametrize("classes", [40, 150])
-def test_many_classes_above_the_level(classes: int) -> None:
+@pytest.mark.parametrize(("classes", "written_out"), [(40, 256), (150, 32)])
+def test_many_classes_above_the_level(
+    classes: int, written_out: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_fold, "_UNROLLED", written_out)
+    function = compiled(
+        lambda *given, **static: becoming_margins(*given, **static),
+        static_argnames=("num_classes", "p"),
+    )
     generator = np.random.default_rng(classes)
     for logits in (
         generator.normal(size=(1, 2, 2, classes)),
         np.broadcast_to(np.arange(classes) > 0, (1, 2, 2, classes)),  # all stand above, equal
         np.broadcast_to(np.linspace(0, 1, classes) ** 0.25, (1, 2, 2, classes)),
     ):
-        assert_sound(np.asarray(logits, "float32"), 0)
+        assert_sound(np.asarray(logits, "float32"), 0, function=function)
 
 
 def test_the_tolerance_covers_every_perturbation() -> None:
@@ -156,7 +163,7 @@ def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(
             becoming._Pass,
             "_filled",
-            lambda self, levels, given: ops.sqrt(2.0 * self._above(levels)[3]),
+            lambda self, levels: ops.sqrt(2.0 * self._above(levels)[3]),
         )
     with pytest.raises(AssertionError, match="cost too much"):
         assert_sound(CASES["random"], 1, function=becoming_margins)
