@@ -71,8 +71,8 @@ def iou_tables(items: ClassItems, p: float, merged: int = 1) -> IouTables:
     table = tabulate(items.margins, p, items.is_negative, num_kinds=2)
     lost, added = (
         _lines(
-            _merged_bins(ops.cast(table.counts[:, kind], wide), merged),
-            _merged_bins(table.powers[:, kind], merged),
+            ops.cast(_merged_bins(table.counts[:, kind], merged), wide),
+            lowered(_merged_bins(table.powers[:, kind], merged), 2 * merged),
             p,
             merged,
         )
@@ -85,7 +85,7 @@ def _merged_bins(values: Tensor, merged: int) -> Tensor:
     if merged == 1:
         return values
     groups = ops.reshape(values, (ops.shape(values)[0], -1, merged))
-    return lowered(ops.sum(groups, axis=-1), 2 * merged)
+    return ops.sum(groups, axis=-1)
 
 
 def least_surplus(tables: IouTables, ratios: Tensor, capacities: Tensor) -> Tensor:
