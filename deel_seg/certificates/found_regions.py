@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from deel_seg.certificates.class_groups import Groups, group_of
 from deel_seg.certificates.connected_regions import number_regions, region_roots
 from deel_seg.certificates.counted_pixels import count_pixels
 from deel_seg.certificates.pixels import predicted_class
@@ -34,6 +35,8 @@ def find_regions(
     ignore_class: int | None,
     num_classes: int,
     connectivity: int,
+    p: float,
+    class_groups: Groups | None,
 ) -> FoundRegions:
     """Finds and sorts the regions of a batch of predictions, in the graph.
 
@@ -47,6 +50,8 @@ def find_regions(
         ignore_class: See `count_pixels`.
         num_classes: Number of logits.
         connectivity: 4 or 8.
+        p: Norm of the attack, for the price of leaving a group.
+        class_groups: Groups that count as one class, see `check_class_groups`.
     """
     pixels = count_pixels(
         logits,
@@ -56,9 +61,12 @@ def find_regions(
         ignore_class=ignore_class,
         num_classes=num_classes,
         by_label=False,
+        class_groups=class_groups,
+        p=p,
     )
     kept = ops.reshape(pixels.margins >= 0, ops.shape(logits)[:-1])
-    roots = region_roots(predicted_class(logits, num_classes), kept, connectivity)
+    classes = group_of(predicted_class(logits, num_classes), class_groups)
+    roots = region_roots(classes, kept, connectivity)
     ordered = sort_regions(pixels.margins, roots)
     defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
     numbers = number_regions(roots, ops.logical_and(ordered.sizes >= min_pixels, defined))

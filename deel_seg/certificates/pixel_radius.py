@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deel_seg.certificates.inputs import check_inputs
@@ -19,6 +20,7 @@ def pixel_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     r"""Lower-bounds the attack size that changes the class of one pixel.
 
@@ -40,6 +42,8 @@ def pixel_radius(
             predicted class is taken in their place.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a change does not count. Classes in none of them stand alone.
 
     Returns:
         `(batch, height, width)`, float32, in the units of the model input, rounded down; NaN at
@@ -72,4 +76,4 @@ def pixel_radius(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    return single_radius(inputs, by_label=labels is not None)
+    return single_radius(inputs, by_label=labels is not None, class_groups=class_groups)

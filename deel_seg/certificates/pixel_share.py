@@ -91,7 +91,9 @@ def _single_radius(
     num_classes: int,
     **static: Any,
 ) -> tuple[Tensor, Tensor]:
-    pixels = count_pixels(logits, labels, mask, logit_tolerance, num_classes=num_classes, **static)
+    pixels = count_pixels(
+        logits, labels, mask, logit_tolerance, p=p, num_classes=num_classes, **static
+    )
     powers = pixels.powers(p)
     radius = radius_below(powers, lipschitz_constant, p, num_classes, summed=False)
     radius = to_float32_below(radius)
@@ -147,6 +149,7 @@ def _id(label_class: int | None) -> Tensor | None:
     return None if label_class is None else ops.convert_to_tensor(label_class, "int32")
 
 
-def single_radius(inputs: CertificateInputs, *, by_label: bool) -> Tensor:
+def single_radius(inputs: CertificateInputs, *, by_label: bool, class_groups: Any = None) -> Tensor:
     """Budget that flips each pixel alone, `(batch, H, W)`; NaN where a pixel does not count."""
-    return inputs.certify(_compiled_single_radius, by_label=by_label)
+    groups = _groups(inputs, class_groups)
+    return inputs.certify(_compiled_single_radius, by_label=by_label, class_groups=groups)

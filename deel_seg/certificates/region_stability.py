@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
 
 from deel_seg._backend import compiled
 from deel_seg._checks import check_choice, check_integer
+from deel_seg.certificates.class_groups import check_class_groups
 from deel_seg.certificates.costs import capacity
 from deel_seg.certificates.found_regions import find_regions
 from deel_seg.certificates.inputs import MAX_PIXELS, check_eps, check_inputs
@@ -42,6 +44,7 @@ def worst_case_region_stability(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> RegionShares:
     r"""Lower-bounds, for each connected region, the share of its pixels that keep their class.
 
@@ -68,6 +71,8 @@ def worst_case_region_stability(
             otherwise by clean prediction. They belong to no region and do not connect any.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change and stay in its region. Classes in none of them stand alone.
 
     Returns:
         `RegionShares`; the shares are rounded down to multiples of 2^-24. In a graph an image with
@@ -106,7 +111,11 @@ def worst_case_region_stability(
         labels_name_classes=False,
     )
     smallest = ops.convert_to_tensor(min_pixels, "int32")
-    certified = inputs.certify(_compiled_shares, smallest, budgets, connectivity=connectivity)
+    static = {
+        "connectivity": connectivity,
+        "class_groups": check_class_groups(class_groups, inputs.static["num_classes"]),
+    }
+    certified = inputs.certify(_compiled_shares, smallest, budgets, **static)
     return certified if is_sequence else certified._replace(share=certified.share[:, 0])
 
 
@@ -124,7 +133,7 @@ def _region_shares(
     **static: Any,
 ) -> tuple[RegionShares, Tensor]:
     tensors = (logits, labels, mask, lipschitz_constant, logit_tolerance, min_pixels)
-    found = find_regions(*tensors, num_classes=num_classes, **static)
+    found = find_regions(*tensors, num_classes=num_classes, p=p, **static)
     limits = capacity(eps, lipschitz_constant, p, num_classes)[:, None]
     fits = found.ordered.running_totals(p)[:, None] <= limits
     sizes = found.ordered.sizes[:, None]
@@ -140,5 +149,6 @@ def _region_shares(
 
 
 _compiled_shares = compiled(
-    _region_shares, static_argnames=("p", "ignore_class", "num_classes", "connectivity")
+    _region_shares,
+    static_argnames=("p", "ignore_class", "num_classes", "connectivity", "class_groups"),
 )

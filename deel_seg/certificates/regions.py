@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from deel_seg._backend import compiled
 from deel_seg._checks import check_choice, check_integer
 from deel_seg.certificates.changed_pixels import check_fraction_or_left, pixels_needed
+from deel_seg.certificates.class_groups import check_class_groups
 from deel_seg.certificates.costs import radius_below
 from deel_seg.certificates.found_regions import find_regions
 from deel_seg.certificates.inputs import MAX_PIXELS, check_inputs
@@ -38,7 +40,7 @@ class Region(NamedTuple):
 
     Attributes:
         number: Its number in `RegionRadii.regions`.
-        class_id: The predicted class of its pixels.
+        class_id: The predicted class of its pixels; with `class_groups`, of the first of them.
         pixels: How many they are.
         radius: Its radius, in the units of the model input.
     """
@@ -62,6 +64,7 @@ def region_radius(
     ignore_class: int | None = None,
     mask: Any = None,
     logit_tolerance: Any = 0.0,
+    class_groups: Sequence[Sequence[int]] | None = None,
 ) -> RegionRadii:
     r"""Lower-bounds, for each connected region, the attack size that changes most of its pixels.
 
@@ -91,6 +94,8 @@ def region_radius(
             otherwise by clean prediction. They belong to no region and do not connect any.
         mask: `(batch, height, width)`, bool; pixels outside are left out. `None` keeps all.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`, in
+            which a pixel may change and stay in its region. Classes in none of them stand alone.
 
     Returns:
         `RegionRadii`; the radii are rounded down. In a graph an image with NaN or infinite
@@ -131,7 +136,11 @@ def region_radius(
         labels_name_classes=False,
     )
     smallest = ops.convert_to_tensor(min_pixels, "int32")
-    return inputs.certify(_compiled_radii, smallest, *changed.tensors(), connectivity=connectivity)
+    static = {
+        "connectivity": connectivity,
+        "class_groups": check_class_groups(class_groups, inputs.static["num_classes"]),
+    }
+    return inputs.certify(_compiled_radii, smallest, *changed.tensors(), **static)
 
 
 def list_regions(certified: RegionRadii, logits: Any) -> list[list[Region]]:
@@ -187,7 +196,7 @@ def _region_radii(
     **static: Any,
 ) -> tuple[RegionRadii, Tensor]:
     tensors = (logits, labels, mask, lipschitz_constant, logit_tolerance, min_pixels)
-    found = find_regions(*tensors, num_classes=num_classes, **static)
+    found = find_regions(*tensors, num_classes=num_classes, p=p, **static)
     ordered, shape = found.ordered, ops.shape(logits)[:-1]
     needed = pixels_needed(ordered.sizes, *changed)
     total = ordered.least_total(ordered.running_totals(p), needed)
@@ -198,5 +207,6 @@ def _region_radii(
 
 
 _compiled_radii = compiled(
-    _region_radii, static_argnames=("p", "ignore_class", "num_classes", "connectivity")
+    _region_radii,
+    static_argnames=("p", "ignore_class", "num_classes", "connectivity", "class_groups"),
 )

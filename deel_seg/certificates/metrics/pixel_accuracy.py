@@ -27,7 +27,8 @@ class PixelAccuracy(ImageMean):
     """Share of pixels whose predicted class is the label, without those of `ignore_class`.
 
     Keras' own sparse accuracy cannot ignore a class. The default mean over images is that of
-    `CRPA`, which it is never below; NaN logits and labels that name no class make it NaN.
+    `CRPA`, which it is never below unless that has `class_groups`; NaN logits and labels that name
+    no class make it NaN.
 
     Args:
         ignore_class: Label of the pixels left out, such as 255 for void.
