@@ -63,7 +63,7 @@ def becoming_cost(logits: Sequence[Fraction], class_id: int, p: float) -> Fracti
     costs = [Fraction(0)] if not above else []
     for number in range(1, len(above) + 1):
         level = (own + sum(above[:number])) / (number + 1)
-        costs.append((level - own) ** 2 + sum(max(z - level, Fraction(0)) ** 2 for z in above))
+        costs.append((level - own) ** 2 + sum((z - level) ** 2 for z in above if z > level))
     return min(costs)
 
 
