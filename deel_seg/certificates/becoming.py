@@ -18,8 +18,9 @@ Tensor = Any
 
 _UNIT = 2.0**-24  # Unit roundoff of float32, in which this is computed.
 _LARGEST = 5  # Distances that are sorted to start the search,
-_STEPS = 3  # and Newton's steps before the margins are looked at.
-_IN_CACHE = 32  # Classes up to which the pass that starts the search takes these steps as well.
+_STEPS = 3  # and Newton's steps in the pass that does so,
+_IN_CACHE = 32  # as long as there are no more classes; above, each step is a pass of its own,
+_PASSES = 4  # of which there are more, for going on after them is dear.
 _LOST = 2.0**-18  # Share of a cost that a level may fall short by before the search goes on.
 
 
@@ -103,7 +104,7 @@ class _Pass:
         """
         levels = self._once(self._first_pass(self._first_level))
         if not self.in_cache:
-            levels = self._risen(levels, _STEPS)
+            levels = self._risen(levels, _PASSES)
         margins = self._once(lambda: self._filled(levels))
         return ops.cond(
             ops.any(margins < 0), lambda: ops.abs(self._searched(levels, margins)), lambda: margins
