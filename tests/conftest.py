@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,6 +48,16 @@ def with_xla(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Compiles certificates with XLA where a test asks for it, whatever DEEL_SEG_XLA says."""
     if request.node.get_closest_marker("xla"):
         monkeypatch.setattr("deel_seg._backend.WITH_XLA", True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps on disk what JAX compiled, for other modules that compile the same."""
+    if keras.backend.backend() == "jax":
+        # One folder for each process: a reader would not wait for a writer.
+        folder = tempfile.TemporaryDirectory(prefix="deel_seg_")
+        config.add_cleanup(folder.cleanup)
+        jax.config.update("jax_compilation_cache_dir", folder.name)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
