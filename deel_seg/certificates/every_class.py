@@ -47,12 +47,9 @@ def every_class_items(
     moved = raised(2.0 * logit_tolerance + 2 * TINY, 4)
     moved = ops.cast(moved, "float32") * (1 + 2.0**-22)
 
-    # Every class in one piece: picked out of the pixels, it takes a pass over all logits.
-    by_class = materialised(
-        lambda: ops.transpose(logits, (3, 0, 1, 2)),
-        ops.zeros((num_classes, *ops.shape(logits)[:-1]), dtype=logits.dtype),
-        logits,
-    )
+    # Every class in one piece: picked out of the pixels, it takes a pass over all logits. What is
+    # read in the loop over the classes is in memory once before it.
+    by_class = ops.transpose(logits, (3, 0, 1, 2))
 
     def of_class(class_id: Tensor) -> ClassItems:
         own = channel(ops.take(by_class, class_id, axis=0)[..., None], 0)
