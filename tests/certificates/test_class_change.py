@@ -26,6 +26,7 @@ from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 from tests.certificates.exact_confusion import becoming_cost
 
+# The same number of budgets everywhere, so that few programs are compiled.
 EPS = [0.0, 1e-3, 0.1, 0.5, 1.0, 2.0, 8.0, 1e3, 1e20]
 
 # Becoming a class is priced in float32, at a loss of some units for each class.
@@ -153,12 +154,13 @@ def test_mask_and_ignored_pixels_are_left_out() -> None:
 @pytest.mark.parametrize("becomes", [False, True])
 def test_equals_all_subsets(becomes: bool) -> None:
     generator = np.random.default_rng(3)
-    logits = (generator.integers(-8, 9, (1, 2, 4, 3)) / 8).astype("float32")
-    image = exact_image(logits[0], 0, becomes=becomes)
+    logits = (generator.integers(-8, 9, (1, 4, 4, 3)) / 8).astype("float32")
+    mask = np.arange(16).reshape(1, 4, 4) < 8
+    image = exact_image(logits[0], 0, becomes=becomes, kept=mask[0])
     assert image.costs
-    eps = [0.03, 0.31, 0.77, 1.23, 2.01]
+    eps = [0.03, 0.11, 0.31, 0.52, 0.77, 1.02, 1.23, 1.51, 2.01]
     worst_case = worst_case_fabrication if becomes else worst_case_vanishing
-    got = numbers(worst_case(logits, class_id=0, eps=eps))[0]
+    got = numbers(worst_case(logits, class_id=0, eps=eps, mask=mask))[0]
     for budget, value in zip(eps, got, strict=True):
         left = exact.share_left_brute_force(image, Fraction(budget))
         steps = Fraction(float(1 - value if becomes else value)) * 2**24
@@ -177,16 +179,18 @@ def test_radii_and_worst_cases_invert_each_other() -> None:
     logits = CASES["random"]
     for fraction in (0.25, 0.5, 1):
         radius = float(vanishing_radius(logits, class_id=0, fraction=fraction)[0])
-        below = numbers(worst_case_vanishing(logits, class_id=0, eps=[radius / 2, radius]))[0]
+        eps = np.linspace(0, 1, len(EPS)) * radius
+        below = numbers(worst_case_vanishing(logits, class_id=0, eps=eps))[0]
         assert (below > 1 - fraction).all()
         radius = float(fabrication_radius(logits, class_id=0, fraction=fraction)[0])
-        below = numbers(worst_case_fabrication(logits, class_id=0, eps=[radius / 2, radius]))[0]
+        eps = np.linspace(0, 1, len(EPS)) * radius
+        below = numbers(worst_case_fabrication(logits, class_id=0, eps=eps))[0]
         assert (below < fraction).all()
 
 
 def test_a_fabricated_class_costs_more_where_several_stand_above() -> None:
     # Two logits at 3 above one at 0: it rises to 2 and they come down to 2, 4 + 1 + 1.
-    logits = np.array([[[[3.0, 3.0, 0.0]]]], "float32")
+    logits = np.tile(np.array([3.0, 3.0, 0.0], "float32"), (1, 4, 4, 1))
     radius = Fraction(float(fabrication_radius(logits, class_id=2, pixels=1)[0]))
     assert 6 * (1 - SLACK) ** 2 <= radius**2 <= 6
     assert radius**2 > Fraction(9, 2)
