@@ -11,6 +11,7 @@ import pytest
 
 from deel_seg.certificates import class_iou as module
 from deel_seg.certificates import class_iou_radius, worst_case_class_iou
+from tests.certificates.anew import compiled_anew
 from tests.certificates.cases import CASES, labels_for
 from tests.certificates.exact import SLACK, numbers
 from tests.certificates.test_becoming import exact_cost
@@ -99,8 +100,9 @@ def test_tables_and_sorting_agree(p: float, monkeypatch: pytest.MonkeyPatch) -> 
     sorted_values = numbers(worst_case_class_iou(logits, labels, eps=eps, **options))[0]
     sorted_radius = float(class_iou_radius(logits, labels, threshold=0.4, **options)[0])
     monkeypatch.setattr(module, "_SORTED", 0)
-    monkeypatch.setattr(module, "_compiled_worst_case", module._worst_case)
-    monkeypatch.setattr(module, "_compiled_radius", module._radius)
+    for name in ("_worst_case", "_radius"):
+        by_tables = compiled_anew(getattr(module, name), module._STATIC)
+        monkeypatch.setattr(module, f"_compiled{name}", by_tables)
     table_values = numbers(worst_case_class_iou(logits, labels, eps=eps, **options))[0]
     table_radius = float(class_iou_radius(logits, labels, threshold=0.4, **options)[0])
     # Fractions of pixels give the attacker a little more, never less.
