@@ -10,8 +10,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING ?= 1
 
-# A process per core, but no more than four: each holds a TensorFlow or JAX of its own.
-PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4
+# A process per core, but no more than four: each holds a TensorFlow or JAX of its own. A file goes
+# to one of them, for what its tests share is traced and compiled once.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # What has to give the same answers on the second Keras backend.
 PORTABLE := layers losses

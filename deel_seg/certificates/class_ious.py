@@ -11,6 +11,7 @@ from deel_seg._backend import compiled
 from deel_seg._checks import received
 from deel_seg.certificates.class_iou import worst_iou
 from deel_seg.certificates.class_iou_bound import iou_tables
+from deel_seg.certificates.class_map import map_classes
 from deel_seg.certificates.costs import capacity
 from deel_seg.certificates.every_class import every_class_items
 from deel_seg.certificates.inputs import check_eps, check_inputs, check_labels_given
@@ -43,12 +44,13 @@ def _worst_cases(
         ignore_class=ignore_class,
     )
 
-    def of_class(class_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        items = items_of(class_id)
+    def of_class(class_id: Tensor, own: Tensor) -> tuple[Tensor, ...]:
+        items = items_of(class_id, own)
         worst = to_float32_below(worst_iou(iou_tables(items, p), capacities))
         return worst, items.num_positives > 0, items.valid
 
-    worst, labelled, valid = ops.map(of_class, ops.arange(label_count(num_classes), dtype="int32"))
+    class_ids = ops.arange(label_count(num_classes), dtype="int32")
+    worst, labelled, valid = map_classes(of_class, logits, class_ids)
     valid = valid[0]
     # Comparisons with NaN are false, so a NaN scalar is caught here as well.
     scalars_valid = ops.logical_and(lipschitz_constant > 0, logit_tolerance >= 0)

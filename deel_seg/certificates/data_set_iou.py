@@ -13,8 +13,6 @@ points of the grid lies below it, and where the chord crosses zero, F is still a
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -23,6 +21,7 @@ from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_iou_bound import IouTables, Lines, iou_tables, least_surplus
 from deel_seg.certificates.class_items import ClassItems, class_items
+from deel_seg.certificates.class_map import map_classes
 from deel_seg.certificates.costs import capacity
 from deel_seg.certificates.every_class import every_class_items
 from deel_seg.certificates.exact_sum import carried, from_limbs_below, to_limbs
@@ -88,22 +87,16 @@ def batch_surpluses(
         "num_classes": num_classes,
         "ignore_class": ignore_class,
     }
-    items_of: Callable[[Tensor], ClassItems]
     if class_groups is not None:
         # No few logits hold what all groups need: each has passes of its own.
         options["class_groups"] = class_groups
-    if num_classes == 1 or class_ids.shape[0] == 1 or class_groups is not None:
-        items_of = functools.partial(_items, logits, labels, mask, logit_tolerance, options=options)
-    else:
-        items_of = every_class_items(logits, labels, mask, logit_tolerance, **options)
 
     # One image at a time, for sums of floats to come out the same whatever the batch.
     def lines_of_image(image: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         tables = iou_tables(ClassItems(*(field[None] for field in image)), p, _MERGED)
         return tuple(line[0] for lines in (tables.lost, tables.added) for line in lines)
 
-    def of_class(class_id: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        items = items_of(class_id)
+    def sums_of(items: ClassItems) -> tuple[Tensor, ...]:
         lines = ops.map(lines_of_image, tuple(items))
         tables = IouTables(
             Lines(*lines[:2]), Lines(*lines[2:]), ops.cast(items.num_positives, wide), p, _MERGED
@@ -116,25 +109,23 @@ def batch_surpluses(
         bad = ops.logical_and(counts, ops.logical_not(items.valid))
         return limbs, *(ops.sum(ops.cast(flags, "int32")) for flags in (labelled, bad))
 
-    limbs, labelled, bad = ops.map(of_class, class_ids)
+    if num_classes == 1 or class_ids.shape[0] == 1 or class_groups is not None:
+
+        def of_class(class_id: Tensor) -> tuple[Tensor, ...]:
+            return sums_of(class_items(logits, labels, mask, class_id, logit_tolerance, **options))
+
+        limbs, labelled, bad = ops.map(of_class, class_ids)
+    else:
+        items_of = every_class_items(logits, labels, mask, logit_tolerance, **options)
+        limbs, labelled, bad = map_classes(
+            lambda class_id, own: sums_of(items_of(class_id, own)), logits, class_ids
+        )
     limbs = ops.reshape(ops.transpose(limbs, (1, 0, 2)), (3, -1, budgets, GRID + 1))
     # Comparisons with NaN are false, so a NaN anywhere is caught here.
     right = [lipschitz_constant > 0, logit_tolerance >= 0, ops.all(eps >= 0)]
     right += [ops.all(ops.logical_and(weights >= 0, weights <= 1))]
     wrong = 1 - ops.cast(ops.all(ops.stack(right)), "int32")
     return Surpluses(limbs, labelled, ops.max(bad) + wrong)
-
-
-def _items(
-    logits: Tensor,
-    labels: Tensor,
-    mask: Tensor | None,
-    logit_tolerance: Tensor,
-    class_id: Tensor,
-    *,
-    options: dict[str, Any],
-) -> ClassItems:
-    return class_items(logits, labels, mask, class_id, logit_tolerance, **options)
 
 
 compiled_batch_surpluses = compiled(

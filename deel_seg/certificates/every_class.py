@@ -30,8 +30,8 @@ def every_class_items(
     p: float,
     ignore_class: int | None,
     num_classes: int,
-) -> Callable[[Tensor], ClassItems]:
-    """As `class_items`, a class at a time, without another pass over all logits for each.
+) -> Callable[[Tensor, Tensor], ClassItems]:
+    """As `class_items`, of a class and its logits, without a pass over all logits for each.
 
     For p = 2 the cost of becoming a class is that of passing the six largest logits alone: a lower
     bound, and the cost itself where no seventh stands above the level at which they meet.
@@ -47,12 +47,7 @@ def every_class_items(
     moved = raised(2.0 * logit_tolerance + 2 * TINY, 4)
     moved = ops.cast(moved, "float32") * (1 + 2.0**-22)
 
-    # Every class in one piece: picked out of the pixels, it takes a pass over all logits. What is
-    # read in the loop over the classes is in memory once before it.
-    by_class = ops.transpose(logits, (3, 0, 1, 2))
-
-    def of_class(class_id: Tensor) -> ClassItems:
-        own = channel(ops.take(by_class, class_id, axis=0)[..., None], 0)
+    def of_class(class_id: Tensor, own: Tensor) -> ClassItems:
         positive = ops.equal(labels, ops.cast(class_id, labels.dtype))
 
         def compute() -> Tensor:

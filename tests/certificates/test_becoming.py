@@ -13,6 +13,7 @@ from keras import ops
 from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates import becoming, class_fold
 from deel_seg.certificates.becoming import becoming_margins
+from tests.certificates.anew import compiled_anew
 from tests.certificates.cases import CASES
 from tests.certificates.exact import LARGEST, SMALLEST, numbers
 
@@ -90,10 +91,7 @@ def test_many_classes_above_the_level(
     classes: int, written_out: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(class_fold, "_UNROLLED", written_out)
-    function = compiled(
-        lambda *given, **static: becoming_margins(*given, **static),
-        static_argnames=("num_classes", "p"),
-    )
+    function = compiled_anew(becoming_margins, ("num_classes", "p"))
     generator = np.random.default_rng(classes)
     for logits in (
         generator.normal(size=(1, 2, 2, classes)),
@@ -144,8 +142,9 @@ def test_what_is_not_finite_is_nan() -> None:
 def test_the_search_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     # Newton's steps replaced by steps anywhere: looser, and never too much.
     monkeypatch.setattr(becoming._Pass, "_newton", lambda self, levels: levels * 0.7 + 0.1)
+    function = compiled_anew(becoming_margins, ("num_classes", "p"))
     for name in ("random", "ties", "nineteen classes"):
-        got = get(CASES[name], 0, function=becoming_margins)
+        got = get(CASES[name], 0, function=function)
         for place in np.ndindex(*got.shape):
             assert Fraction(float(got[place])) ** 2 / 2 <= exact_cost(CASES[name][place], 0, 2)
 
@@ -165,5 +164,6 @@ def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) ->
             "_filled",
             lambda self, levels: ops.sqrt(2.0 * self._above(levels)[3]),
         )
+    broken = compiled_anew(becoming_margins, ("num_classes", "p"))
     with pytest.raises(AssertionError, match="cost too much"):
-        assert_sound(CASES["random"], 1, function=becoming_margins)
+        assert_sound(CASES["random"], 1, function=broken)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras import ops
 
 from deel_seg.certificates import (
     certify_hierarchy,
@@ -56,6 +57,13 @@ def test_every_level_is_sound_and_none_is_below_a_finer_one(kind: str) -> None:
     )
 
 
+def test_pixels_stand_further_from_coarser_classes() -> None:
+    radii = certify_hierarchy(pixel_radius, six_classes("random"), levels=LEVELS)
+    for finer, coarser in itertools.pairwise(radii.values()):
+        assert (numbers(finer) <= numbers(coarser)).all()
+        assert (numbers(finer) < numbers(coarser)).any()
+
+
 def test_functions_of_other_arguments() -> None:
     logits = six_classes("random")
     passed = certify_hierarchy(
@@ -87,7 +95,7 @@ def test_levels_that_are_none(levels: Any, message: str) -> None:
 
 def test_what_cannot_be_certified_by_levels() -> None:
     logits = six_classes("random")
-    for certificate in (pixel_radius, "accuracy"):
+    for certificate in (ops.argmax, "accuracy"):
         with pytest.raises(ValueError, match=r"must be a function.*`class_groups`"):
             certify_hierarchy(certificate, logits, levels=LEVELS)
     with pytest.raises(ValueError, match="`class_groups` must be left out"):
