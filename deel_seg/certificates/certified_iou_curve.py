@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from deel_seg._backend import accumulation_dtype
 from deel_seg._checks import check_integer, check_real, received
 from deel_seg.certificates.budgets import check_budgets
+from deel_seg.certificates.class_groups import check_class_groups, one_of_each
 from deel_seg.certificates.class_ids import check_class_ids, counted_classes
 from deel_seg.certificates.data_set_iou_sums import (
     check_summable_norm,
@@ -62,19 +63,23 @@ class CertifiedIoUCurve:
         curve.set_state(np.load("curve.npz"))
 
     One class is bounded by the exact cost of becoming it; several share a pass over the logits and
-    are bounded by the six largest of each pixel, which is seldom less and never more. In
+    are bounded by the six largest of each pixel, which is seldom less and never more. With
+    `class_groups` each group takes passes of its own. In
     `model.fit` see `CertifiedIoU`, `CertifiedMeanIoU` and `CertificateCurve`.
 
     Args:
         eps: Budgets of the attack of each image, `>= 0`, all different, in the units of the model
             input.
         num_classes: Number of classes; 2 for a single logit.
-        class_ids: The classes; `None` takes all but `ignore_class`.
+        class_ids: The classes; `None` takes all but `ignore_class`. With `class_groups` one of each
+            group, which stands for it; by default the first.
         lipschitz_constant: Proved upper bound `L > 0` of the map from image to logits, both
             measured in the l_p norm.
         p: Norm of the attack: 1 or 2.
         ignore_class: Label of the pixels left out, such as 255 for void.
         logit_tolerance: How far each logit may be from its exact value; margins shrink by it.
+        class_groups: Disjoint groups of class ids that count as one, such as `[(11, 13, 14)]`;
+            classes in no group stand alone.
 
     Raises:
         ValueError: For arguments that are not as described.
@@ -111,16 +116,23 @@ class CertifiedIoUCurve:
         p: float = 2,
         ignore_class: int | None = None,
         logit_tolerance: float = 0.0,
+        class_groups: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.eps = tuple(check_budgets(eps))
         self.num_classes = check_integer("num_classes", num_classes, minimum=2)
         if ignore_class is not None:
             ignore_class = check_integer("ignore_class", ignore_class)
         self.ignore_class = ignore_class
+        self._groups = check_class_groups(class_groups, num_classes)
+        if class_ids is None:
+            class_ids = one_of_each(counted_classes(num_classes, ignore_class), self._groups)
         self.class_ids = tuple(
-            counted_classes(num_classes, ignore_class)
-            if class_ids is None
-            else check_class_ids(class_ids, num_classes=num_classes, ignore_class=ignore_class)
+            check_class_ids(
+                class_ids,
+                num_classes=num_classes,
+                ignore_class=ignore_class,
+                class_groups=self._groups,
+            )
         )
         self.lipschitz_constant = check_real(
             "lipschitz_constant", lipschitz_constant, minimum=0, exclusive_minimum=True
@@ -161,6 +173,7 @@ class CertifiedIoUCurve:
             compiled_batch_totals,
             ops.convert_to_tensor(self.class_ids, "int32"),
             ops.convert_to_tensor(self.eps, accumulation_dtype()),
+            class_groups=self._groups,
         )
         self._totals = self._totals.plus(new)
 
@@ -231,6 +244,7 @@ class CertifiedIoUCurve:
             "p": self.p,
             "ignore_class": [] if self.ignore_class is None else [self.ignore_class],
             "logit_tolerance": self.logit_tolerance,
+            "class_groups": list(self._groups or ()),
         }
 
     def _check_same(self, argument: str, options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deel_seg._checks import check_integer, received
+from deel_seg.certificates.class_groups import Groups, one_of_each
 from deel_seg.certificates.pixels import label_count
 
 
@@ -28,8 +29,10 @@ def counted_classes(num_classes: int, ignore_class: int | None) -> list[int]:
     return [class_id for class_id in range(num_classes) if class_id != ignore_class]
 
 
-def check_class_ids(value: Any, *, num_classes: int, ignore_class: int | None) -> list[int]:
-    """Returns `value` as ids of different classes, at least one, or raises."""
+def check_class_ids(
+    value: Any, *, num_classes: int, ignore_class: int | None, class_groups: Groups | None = None
+) -> list[int]:
+    """Returns `value` as ids of different classes or groups, at least one, or raises."""
     options: dict[str, Any] = {"num_classes": num_classes, "ignore_class": ignore_class}
     try:
         class_ids = [check_class_id("class_ids", class_id, **options) for class_id in value]
@@ -40,5 +43,9 @@ def check_class_ids(value: Any, *, num_classes: int, ignore_class: int | None) -
     if not class_ids or len(set(class_ids)) < len(class_ids):
         raise ValueError(
             f"`class_ids` must hold different classes, at least one. {received(class_ids=value)}"
+        )
+    if len(one_of_each(class_ids, class_groups)) < len(class_ids):
+        raise ValueError(
+            f"`class_ids` must hold one class of each group. {received(class_ids=value)}"
         )
     return class_ids

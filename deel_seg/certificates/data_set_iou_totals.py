@@ -104,5 +104,5 @@ def _batch_totals(
 
 
 compiled_batch_totals = compiled(
-    _batch_totals, static_argnames=("p", "num_classes", "ignore_class")
+    _batch_totals, static_argnames=("p", "num_classes", "ignore_class", "class_groups")
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deel_seg.certificates import CertifiedIoU, CertifiedMeanIoU
+from deel_seg.certificates import CertifiedIoU, CertifiedIoUCurve, CertifiedMeanIoU
 from deel_seg.certificates.class_groups import check_class_groups, members_with
 from deel_seg.certificates.metrics import data_set_iou_metric
 from tests.certificates.exact import SLACK, numbers
@@ -93,6 +93,33 @@ def test_the_groups_of_one_class(
     metric = CertifiedIoU(0.3, class_id, lipschitz_constant=1.0, class_groups=GROUPS)
     with pytest.raises(InterruptedError):
         metric.update_state(LABELS, LOGITS)
+
+
+def test_a_curve_over_groups() -> None:
+    curve = CertifiedIoUCurve(EPS[1:2], 5, class_groups=GROUPS)
+    curve.update(LOGITS, LABELS)
+    values, mean = certified(EPS[1])
+    result = curve.result()
+    assert result.class_ids == tuple(values)
+    # The bound of the metric, which is not yet rounded to float32.
+    for value, bound in zip(result.iou[:, 0], values.values(), strict=True):
+        assert bound * (1 - Fraction(1, 2**20)) <= Fraction(float(value)) <= bound
+    assert Fraction(float(result.mean_iou[0])) == mean
+    again = CertifiedIoUCurve(EPS[1:2], 5, class_groups=[(3, 1), (2, 0)])
+    again.set_state(curve.get_state())
+    assert (again.result().iou == result.iou).all()
+    apart = CertifiedIoUCurve(EPS[1:2], 5, [0, 1, 4])
+    with pytest.raises(ValueError, match=r"same options, with class_groups=.*Received"):
+        apart.merge(curve)
+
+
+def test_the_classes_of_a_curve_over_groups() -> None:
+    assert CertifiedIoUCurve([0.1], 5, [2, 3], class_groups=GROUPS).class_ids == (2, 3)
+    assert CertifiedIoUCurve([0.1], 5, ignore_class=0, class_groups=GROUPS).class_ids == (1, 2, 4)
+    with pytest.raises(ValueError, match=r"one class of each group.*class_ids=\[2, 0\]"):
+        CertifiedIoUCurve([0.1], 5, [2, 0], class_groups=GROUPS)
+    with pytest.raises(ValueError, match=r"ids in \[0, 3\)"):
+        CertifiedIoUCurve([0.1], 3, class_groups=GROUPS)
 
 
 def test_the_mean_is_over_groups() -> None:

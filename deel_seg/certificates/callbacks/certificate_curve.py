@@ -25,6 +25,7 @@ from deel_seg.certificates.callbacks.radius_pictures import (
     radius_picture,
 )
 from deel_seg.certificates.callbacks.tensorboard import TensorBoardWriter
+from deel_seg.certificates.class_groups import check_group_lists
 from deel_seg.certificates.data_set_iou_sums import check_summable_norm
 from deel_seg.certificates.objectives import exact_fraction
 
@@ -65,7 +66,10 @@ class CertificateCurve(keras.callbacks.Callback):
             `CertifiedMeanIoU` does: `val_certified_mean_iou@0_1`, the mean over the classes that
             some image is labelled with. For p = 1 or 2. The cost grows with the number of
             classes, hardly with that of budgets: for 11 at 128x128 about 0.8 of config S itself.
-        class_ids: Classes whose certified IoU is reported too, as `val_certified_iou_3@0_1`.
+        class_ids: Classes whose certified IoU is reported too, as `val_certified_iou_3@0_1`; with
+            `class_groups` one of each group at most, which stands for it.
+        class_groups: Disjoint groups of class ids that count as one in all of this, clean values
+            and pictures included, such as `[(11, 13, 14)]`; classes in no group stand alone.
         steps: Batches in a pass; `None` takes all there are.
         csv_path: The CSV file. `None` writes none.
         tensorboard: Folder of TensorBoard's event files. `None` writes none.
@@ -108,6 +112,7 @@ class CertificateCurve(keras.callbacks.Callback):
         logit_tolerance: float = 0.0,
         certified_iou: bool = False,
         class_ids: Sequence[int] = (),
+        class_groups: Sequence[Sequence[int]] | None = None,
         steps: int | None = None,
         csv_path: str | os.PathLike[str] | None = None,
         tensorboard: str | os.PathLike[str] | None = None,
@@ -134,6 +139,9 @@ class CertificateCurve(keras.callbacks.Callback):
             logit_tolerance=check_real("logit_tolerance", logit_tolerance, minimum=0),
             certified_iou=certified_iou,
             class_ids=_check_classes(class_ids, certified_iou),
+            class_groups=None
+            if class_groups is None
+            else tuple(map(tuple, check_group_lists(class_groups))),
         )
         if certified_iou:
             check_summable_norm(p)
@@ -200,8 +208,8 @@ class CertificateCurve(keras.callbacks.Callback):
         if self._inference is None or own != self._compiled_constant:
             self._inference, self._compiled_constant = compiled_inference(self.model), own
         totals, self._radii = CurveTotals(self.options, constant), []
-        shared = {name: getattr(self.options, name) for name in ("p", "ignore_class")}
-        shared["logit_tolerance"] = self.options.logit_tolerance
+        names = ("p", "ignore_class", "logit_tolerance", "class_groups")
+        shared = {name: getattr(self.options, name) for name in names}
         for images, labels in batches(self.data, self.steps):
             logits = self._inference(images)
             totals.update(logits, labels)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from deel_seg.certificates.class_groups import Groups, one_of_each
 from deel_seg.certificates.class_ids import check_class_ids, counted_classes
 from deel_seg.certificates.data_set_iou import Surpluses, batch_surpluses
 from deel_seg.certificates.data_set_iou_sums import added, class_values, mean_over_classes
@@ -18,21 +19,34 @@ Tensor = Any
 
 
 def surpluses_of_all_classes(
-    logits: Tensor, labels: Tensor, eps: Tensor, counts: Tensor, **options: Any
+    logits: Tensor,
+    labels: Tensor,
+    eps: Tensor,
+    counts: Tensor,
+    class_groups: Groups | None,
+    **options: Any,
 ) -> Surpluses:
-    """The sums of a batch, for every class that is not left out.
+    """The sums of a batch, for every class or group of classes that is not left out.
 
     Args:
         logits: `(batch, H, W, classes)`.
         labels: `(batch, H, W)`, integers.
         eps: `(budgets,)`.
         counts: `(batch,)` bool: images in which a pixel counts.
+        class_groups: For each class the least class of its group.
         **options: As `check_inputs` takes them.
     """
     inputs = check_inputs(logits, labels, None, **options)
-    classes = counted_classes(label_count(logits.shape[-1]), options["ignore_class"])
+    classes = _counted(logits.shape[-1], options["ignore_class"], class_groups)
     class_ids, weights = ops.convert_to_tensor(classes, "int32"), ops.cast(counts, "float32")
-    return batch_surpluses(*inputs.tensors, class_ids, eps, weights, **inputs.static)
+    return batch_surpluses(
+        *inputs.tensors, class_ids, eps, weights, class_groups=class_groups, **inputs.static
+    )
+
+
+def _counted(num_classes: int, ignore_class: int | None, class_groups: Groups | None) -> list[int]:
+    """Classes that are not left out, the first of each group."""
+    return one_of_each(counted_classes(label_count(num_classes), ignore_class), class_groups)
 
 
 class CurveIoU:
@@ -41,20 +55,29 @@ class CurveIoU:
     Args:
         class_ids: Classes whose IoU is told beside the mean over all.
         ignore_class: Label of the pixels left out.
+
+    A class that is not the first of its group stands for the group.
     """
 
     def __init__(self, class_ids: Sequence[int], ignore_class: int | None) -> None:
         self.class_ids = class_ids
         self.ignore_class = ignore_class
-        self._classes: list[int] = []
+        self._rows: list[int] = []
         self._sums: Surpluses | None = None
 
-    def check(self, num_classes: int) -> None:
+    def check(self, num_classes: int, class_groups: Groups | None) -> None:
         """Raises where a class to tell about is none of the model's."""
-        num_classes = label_count(num_classes)
-        self._classes = counted_classes(num_classes, self.ignore_class)
+        counted = _counted(num_classes, self.ignore_class, class_groups)
         if self.class_ids:
-            check_class_ids(self.class_ids, num_classes=num_classes, ignore_class=self.ignore_class)
+            check_class_ids(
+                self.class_ids,
+                num_classes=num_classes,
+                ignore_class=self.ignore_class,
+                class_groups=class_groups,
+            )
+        groups = range(label_count(num_classes)) if class_groups is None else class_groups
+        rows = {groups[class_id]: row for row, class_id in enumerate(counted)}
+        self._rows = [rows[groups[class_id]] for class_id in self.class_ids]
 
     def update(self, sums: Surpluses) -> None:
         """Adds the sums of a batch."""
@@ -69,4 +92,4 @@ class CurveIoU:
             ops.convert_to_numpy(to_float32_below(bound)).tolist()
             for bound in (mean_over_classes(values), values)
         )
-        return [mean, *(by_class[self._classes.index(class_id)] for class_id in self.class_ids)]
+        return [mean, *(by_class[row] for row in self._rows)]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deel_seg._backend import accumulation_dtype, compiled, segment_sum
 from deel_seg._checks import received
 from deel_seg.certificates.callbacks.curve_iou import CurveIoU, surpluses_of_all_classes
+from deel_seg.certificates.class_groups import check_class_groups, group_of
 from deel_seg.certificates.data_set_iou import Surpluses
 from deel_seg.certificates.pixel_accuracy import worst_case_pixel_accuracy
 from deel_seg.certificates.pixels import (
@@ -40,6 +41,7 @@ class CurveOptions(NamedTuple):
     logit_tolerance: float
     certified_iou: bool = False
     class_ids: tuple[int, ...] = ()  # Classes whose certified IoU is told beside the mean.
+    class_groups: tuple[tuple[int, ...], ...] | None = None
 
 
 class Curve(NamedTuple):
@@ -58,7 +60,7 @@ class Curve(NamedTuple):
 class _Measured(NamedTuple):
     values: Tensor  # (batch, 1 + 2 len(eps) + len(fractions)), NaN where undefined
     empty: Tensor  # (batch,) bool: no pixel counts
-    class_pixels: Tensor  # (3, classes): right predictions, labels, predictions
+    class_pixels: Tensor  # (3, classes): right predictions, labels, predictions of a group
     valid: Tensor  # bool: every image with a pixel that counts could be read
     named: Tensor  # bool: all labels that count name a class
     surpluses: Surpluses | None  # of all classes, where their IoU is certified
@@ -73,6 +75,7 @@ def _measure(
     fractions: tuple[Fraction, ...],
     ignore_class: int | None,
     certified_iou: bool,
+    class_groups: tuple[tuple[int, ...], ...] | None,
     logit_tolerance: float,
     p: float,
 ) -> _Measured:
@@ -80,8 +83,11 @@ def _measure(
     # same margins; and within a graph, logits that are not finite give NaN and no error.
     labels, num_classes = integer_labels(labels), logits.shape[-1]
     kept = kept_pixels(labels, None, ignore_class)
+    groups = check_class_groups(class_groups, num_classes)
+    labelled = group_of(labels, groups)
     predicted = ops.cast(predicted_class(logits, num_classes), labels.dtype)
-    right = ops.logical_and(kept, ops.equal(predicted, labels))
+    predicted = group_of(predicted, groups)
+    right = ops.logical_and(kept, ops.equal(predicted, labelled))
     valid = certifiable_images(logits, labels, kept, num_classes)
     accuracy = ops.where(valid, ratio_below(_pixels(right), _pixels(kept)), math.nan)
     options: dict[str, Any] = {
@@ -92,23 +98,27 @@ def _measure(
     }
     columns = [
         accuracy[:, None],
-        worst_case_pixel_accuracy(logits, labels, eps=eps, **options),
-        worst_case_stability(logits, labels=labels, eps=eps, **options),
+        worst_case_pixel_accuracy(logits, labels, eps=eps, class_groups=class_groups, **options),
+        worst_case_stability(logits, labels=labels, eps=eps, class_groups=class_groups, **options),
         *[
-            stability_radius(logits, labels=labels, fraction=fraction, **options)[:, None]
+            stability_radius(
+                logits, labels=labels, fraction=fraction, class_groups=class_groups, **options
+            )[:, None]
             for fraction in fractions
         ],
     ]
     empty = ops.logical_not(ops.any(kept, axis=(1, 2)))
     named = ops.logical_or(named_class(labels, num_classes), ops.logical_not(kept))
-    chosen = ((labels, right), (labels, kept), (predicted, kept))
+    chosen = ((labelled, right), (labelled, kept), (predicted, kept))
     return _Measured(
         values=ops.concatenate(columns, axis=-1),
         empty=empty,
         class_pixels=ops.stack([_by_class(*pair, label_count(num_classes)) for pair in chosen]),
         valid=ops.all(ops.logical_or(valid, empty)),
         named=ops.all(named),
-        surpluses=surpluses_of_all_classes(logits, labels, eps, ops.logical_not(empty), **options)
+        surpluses=surpluses_of_all_classes(
+            logits, labels, eps, ops.logical_not(empty), groups, **options
+        )
         if certified_iou
         else None,
     )
@@ -125,7 +135,14 @@ def _by_class(classes: Tensor, chosen: Tensor, num_classes: int) -> Tensor:
     return segment_sum(ops.ones_like(segments), segments, num_classes)
 
 
-_STATIC = ("fractions", "p", "ignore_class", "logit_tolerance", "certified_iou")
+_STATIC = (
+    "fractions",
+    "p",
+    "ignore_class",
+    "logit_tolerance",
+    "certified_iou",
+    "class_groups",
+)
 _compiled_measure = compiled(_measure, static_argnames=_STATIC)
 
 
@@ -155,7 +172,8 @@ class CurveTotals:
                 "The model must have one output, its logits of shape (batch, height, width, "
                 f"classes). {received(shape=getattr(logits, 'shape', type(logits).__name__))}"
             )
-        self._iou.check(logits.shape[-1])
+        num_classes = logits.shape[-1]
+        self._iou.check(num_classes, check_class_groups(self.options.class_groups, num_classes))
         measured = _compiled_measure(
             logits,
             labels,
@@ -214,7 +232,7 @@ def _float_below(exact: Fraction) -> float:
 
 
 def _mean_iou(class_pixels: Any) -> float:
-    """Mean over the classes that appear in labels or predictions, from counts of the data set."""
+    """Mean over the groups that appear in labels or predictions, from counts of the data set."""
     shares = [
         Fraction(int(right), int(labelled + predicted - right))
         for right, labelled, predicted in class_pixels.T

@@ -28,7 +28,9 @@ def _radius(logits: Tensor, labels: Tensor, lipschitz_constant: Tensor, **static
 
 
 # Compiled from outside, where an image with logits that are not finite is NaN and no error.
-_compiled_radius = compiled(_radius, static_argnames=("p", "ignore_class", "logit_tolerance"))
+_compiled_radius = compiled(
+    _radius, static_argnames=("p", "ignore_class", "logit_tolerance", "class_groups")
+)
 
 
 def radius_maps(
