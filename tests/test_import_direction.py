@@ -14,9 +14,10 @@ BASE = {"_checks", "_backend"}
 ALLOWED = {
     "_checks": set(),
     "_backend": {"_checks"},
+    "norms": set(),
     "parametrizations": BASE,
-    "layers": BASE | {"parametrizations"},
-    "lipschitz": BASE | {"parametrizations", "layers"},
+    "layers": BASE | {"parametrizations", "norms"},
+    "lipschitz": BASE | {"parametrizations", "norms", "layers"},
     "models": BASE | {"parametrizations", "layers", "lipschitz", "certificates"},
     "certificates": BASE,
     "losses": BASE | {"certificates"},
