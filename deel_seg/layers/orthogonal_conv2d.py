@@ -98,6 +98,20 @@ class OrthogonalConv2D(OrthogonalConvolution):
             in_channels, self.filters, self.kernel_size, self.strides, self.groups
         )
 
+    def norm_options(self) -> dict[str, Any]:
+        return {
+            "dilation": self.dilation_rate,
+            "groups": self.groups,
+            "circular": self._circular_size(),
+        }
+
+    def _circular_size(self) -> tuple[int, int] | None:
+        """Height and width of all images that are wrapped around, where they are known."""
+        if self.padding != "circular":
+            return None
+        sizes = {tuple(node.input_tensors[0].shape[1:3]) for node in self._inbound_nodes}
+        return sizes.pop() if len(sizes) == 1 and None not in next(iter(sizes)) else None
+
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         padding = self.padding
         if padding == "circular":

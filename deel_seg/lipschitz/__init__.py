@@ -1,5 +1,7 @@
 """Lipschitz constants of whole networks."""
 
-from deel_seg.lipschitz.graph_bound import UnknownLipschitzBound, lipschitz_bound
+from deel_seg.lipschitz.certified_bound import certified_lipschitz_constant
+from deel_seg.lipschitz.graph_bound import lipschitz_bound
+from deel_seg.lipschitz.graph_walk import UnknownLipschitzBound
 
-__all__ = ["UnknownLipschitzBound", "lipschitz_bound"]
+__all__ = ["UnknownLipschitzBound", "certified_lipschitz_constant", "lipschitz_bound"]

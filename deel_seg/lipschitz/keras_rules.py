@@ -75,7 +75,8 @@ def _factor(layer: Any) -> float | None:
     return None if rule is None else rule(layer)
 
 
-def _activation(layer: Any) -> float | None:
+def activation_slope(layer: Any) -> float | None:
+    """Largest slope of a layer's activation, or None if it is none of those known."""
     # By identity: a function of the user's own may bear the name of one of Keras'.
     for name, slope in _SLOPES.items():
         if layer.activation is keras.activations.get(name):
@@ -140,7 +141,7 @@ _RULES: dict[type, Callable[[Any], float | None]] = {
     layers.ReLU: _relu,
     layers.LeakyReLU: lambda layer: max(1.0, abs(float(layer.negative_slope))),
     layers.ELU: lambda layer: max(1.0, abs(float(layer.alpha))),
-    layers.Activation: _activation,
+    layers.Activation: activation_slope,
     layers.MaxPooling2D: lambda layer: math.sqrt(_covering(layer)),
     layers.AveragePooling2D: _average_pooling,
     layers.GlobalAveragePooling2D: lambda layer: 1.0,

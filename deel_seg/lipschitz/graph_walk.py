@@ -1,0 +1,134 @@
+"""Walks a functional graph from input to output and carries an l2 bound along."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from keras.layers import Resizing
+
+from deel_seg.layers import LipschitzLayer
+
+Shapes = Sequence[tuple[int | None, ...]]
+
+
+class UnknownLipschitzBound(ValueError):
+    """A layer in the graph has no known Lipschitz bound; the message names it."""
+
+
+class Rules(NamedTuple):
+    """How a layer's output is bounded, from the bounds of its inputs.
+
+    Attributes:
+        own: For a `LipschitzLayer`, in training as well.
+        others: Tried one after the other for any other layer, at inference: functions of the layer,
+            the bounds of its inputs, and the shapes of its inputs and outputs; None for a layer
+            that they do not know.
+    """
+
+    own: Callable[[LipschitzLayer, Sequence[float]], float]
+    others: Sequence[Callable[[Any, Sequence[float], Shapes], float | None]]
+
+
+class Visited(NamedTuple):
+    """A layer where the walk has passed it."""
+
+    layer: Any
+    incoming: list[float]
+    outgoing: float
+    shapes: Shapes
+    inside: tuple[str, ...]  # Names of the nested models around it.
+
+
+def walk(
+    model: Any,
+    rules: Rules,
+    visit: Callable[[Visited], None] | None = None,
+    *,
+    inside: tuple[str, ...] = (),
+) -> float:
+    """Bound of the map from all inputs to all outputs of a functional model, at inference.
+
+    Args:
+        model: Functional (or sequential, built) Keras model.
+        rules: How the layers are bounded.
+        visit: Called with each layer in turn, those of nested models included.
+        inside: Names of the models that this one is nested in.
+
+    Raises:
+        UnknownLipschitzBound: If no rule knows a layer; the message names it.
+        ValueError: If the model is no functional graph.
+    """
+    name = getattr(model, "name", model)
+    graph = _graph(model)
+    if graph is None:
+        raise ValueError(
+            "A Lipschitz constant is known of functional (and built sequential) models only, "
+            f"whose `call` is Keras' own. Received: model={name!r}"
+        )
+    bounds: dict[int, float] = {id(tensor): 1.0 for tensor in graph.inputs}
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            incoming = [bounds[id(tensor)] for tensor in node.input_tensors]
+            outgoing = _bound_of(node, incoming, rules, visit, inside)
+            for tensor in node.outputs:
+                bounds[id(tensor)] = outgoing
+    return _together([bounds[id(tensor)] for tensor in graph.outputs])
+
+
+def _graph(model: Any) -> Any | None:
+    """The functional graph that `model` runs, if that is all it runs."""
+    module = getattr(getattr(type(model), "call", None), "__module__", None)
+    if module == "keras.src.models.sequential":
+        return model._functional
+    # A subclass with a `call` of its own has a graph too, but may compute anything.
+    return model if module == "keras.src.models.functional" else None
+
+
+def _together(bounds: list[float]) -> float:
+    return bounds[0] if len(bounds) == 1 else math.sqrt(sum(bound * bound for bound in bounds))
+
+
+def _bound_of(
+    node: Any,
+    incoming: list[float],
+    rules: Rules,
+    visit: Callable[[Visited], None] | None,
+    inside: tuple[str, ...],
+) -> float:
+    """Bound of all outputs of one layer, together."""
+    layer = node.operation
+    shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
+    # But for our own layers, bounds hold at inference only: `layer(x, training=True)` has none.
+    # Keras calls a Resizing so by default, and it does the same then.
+    training = bool(node.arguments.kwargs.get("training")) and type(layer) is not Resizing
+    if not isinstance(layer, LipschitzLayer) and _graph(layer) is not None and not training:
+        try:
+            return walk(layer, rules, visit, inside=(*inside, layer.name)) * _together(incoming)
+        except UnknownLipschitzBound as error:
+            raise UnknownLipschitzBound(f"In the nested model {layer.name!r}: {error}") from error
+    bound = _by_rules(layer, incoming, shapes, rules, training)
+    if bound is None:
+        raise UnknownLipschitzBound(
+            f"The layer {layer.name!r} of type {type(layer).__name__} has no known Lipschitz "
+            "bound as it is used here, so neither has the model. Layers of `deel_seg.layers` and "
+            "those listed in `deel_seg.lipschitz.keras_rules` have one, without broadcasting and "
+            "without `training=True`."
+        )
+    if visit is not None:
+        visit(Visited(layer, incoming, bound, shapes, inside))
+    return bound
+
+
+def _by_rules(
+    layer: Any, incoming: Sequence[float], shapes: Shapes, rules: Rules, training: bool
+) -> float | None:
+    if isinstance(layer, LipschitzLayer):
+        return rules.own(layer, incoming)
+    if training:
+        return None
+    found = (rule(layer, incoming, shapes) for rule in rules.others)
+    return next((bound for bound in found if bound is not None), None)
