@@ -63,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips, with the reason, what this machine cannot run."""
     missing = {}
+    if keras.backend.backend() != "tensorflow" and not os.environ.get("DEEL_SEG_ALL"):
+        missing["one_backend"] = "runs on TensorFlow; on every backend with DEEL_SEG_ALL=1"
     if not HAS_GPU:
         missing["gpu"] = "no GPU on this machine"
     if real_data_folder() is None:

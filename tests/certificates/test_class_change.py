@@ -21,7 +21,7 @@ from deel_seg.certificates import (
     worst_case_vanishing,
 )
 from tests.certificates import exact
-from tests.certificates.cases import CASES
+from tests.certificates.cases import CASES, of_shared_shapes
 from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 from tests.certificates.exact_confusion import becoming_cost
@@ -116,7 +116,9 @@ def assert_sound(
 
 @pytest.mark.parametrize(
     ("name", "p"),
-    [(name, 2) for name in CASES] + [("random", 1), ("random", math.inf), ("binary", math.inf)],
+    of_shared_shapes(
+        [(name, 2) for name in CASES] + [("random", 1), ("random", math.inf), ("binary", math.inf)]
+    ),
 )
 def test_sound_on_adversarial_logits(name: str, p: float) -> None:
     for class_id in (0, 1):
@@ -135,6 +137,7 @@ def test_sound_on_random_images(logits: np.ndarray, class_id: int) -> None:
     assert_sound(logits, class_id)
 
 
+@pytest.mark.one_backend
 def test_mask_and_ignored_pixels_are_left_out() -> None:
     logits = CASES["random"]
     mask = np.random.default_rng(0).random((1, 4, 4)) < 0.7

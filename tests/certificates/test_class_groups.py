@@ -160,6 +160,7 @@ def test_groups_of_one_are_none() -> None:
     assert (numbers(one) == numbers(other)).all()
 
 
+@pytest.mark.one_backend
 def test_coarser_classes_are_never_certified_less() -> None:
     hierarchy = (None, COARSE, [(0, 1, 2), (3, 4, 5)])
     for kind in ("random", "ties", "members level"):

@@ -90,6 +90,7 @@ def test_exact_on_small_images(name: str, p: float) -> None:
             assert_sound(logits, labels, k, p)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("p", [1, 2])
 def test_tables_and_sorting_agree(p: float, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(2)

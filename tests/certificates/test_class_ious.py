@@ -40,6 +40,7 @@ def test_sound(name: str, p: float) -> None:
     assert_sound(CASES[name], labels_for(CASES[name], ignore=255), p)
 
 
+@pytest.mark.one_backend
 def test_as_one_class_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
     logits = generator.normal(size=(2, 16, 17, 9)).astype("float32")

@@ -253,6 +253,7 @@ def test_a_users_function_may_be_negative() -> None:
         confusion.assert_radius_sound(numbers(radius)[0], image, min(totals, default=None))
 
 
+@pytest.mark.one_backend
 def test_undefined_images_are_nan_and_only_they() -> None:
     logits = np.concatenate([CASES["random"]] * 4)
     labels = np.concatenate([labels_for(CASES["random"])] * 4)
@@ -335,6 +336,7 @@ def test_the_check_catches_a_broken_radius(broken: str) -> None:
             confusion.assert_radius_sound(radius, image, total)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_same_in_a_graph(jit_compile: bool) -> None:
     def certify(logits: Any, labels: Any, eps: Any) -> Any:

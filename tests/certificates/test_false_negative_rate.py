@@ -18,7 +18,7 @@ from deel_seg.certificates import (
     worst_case_recall,
 )
 from tests.certificates import exact
-from tests.certificates.cases import CASES, in_a_corner, labels_for
+from tests.certificates.cases import CASES, in_a_corner, labels_for, of_shared_shapes
 from tests.certificates.exact import numbers
 
 # Everywhere ten budgets and the same void label, so that few programs are compiled.
@@ -49,7 +49,8 @@ def assert_sound(logits: np.ndarray, labels: np.ndarray, positive: int, p: float
 
 
 @pytest.mark.parametrize(
-    ("name", "p"), [(name, 2) for name in CASES] + [("random", 1), ("random", math.inf)]
+    ("name", "p"),
+    of_shared_shapes([(name, 2) for name in CASES] + [("random", 1), ("random", math.inf)]),
 )
 def test_sound_on_adversarial_logits(name: str, p: float) -> None:
     labels = labels_for(CASES[name], ignore=255)
@@ -89,6 +90,7 @@ def test_equals_all_subsets_on_a_grid_of_eighths(p: float) -> None:
         assert rate.tolist() == [math.ceil((1 - share) * 2**24) / 2**24 for share in expected]
 
 
+@pytest.mark.one_backend
 def test_is_the_accuracy_on_the_positive_pixels() -> None:
     logits, labels = CASES["nineteen classes"], labels_for(CASES["nineteen classes"])
     mask = np.random.default_rng(5).random(labels.shape) < 0.8
@@ -115,6 +117,7 @@ def test_the_two_questions_invert_each_other() -> None:
         assert Fraction(float(rates[-1])) >= Fraction(str(threshold))
 
 
+@pytest.mark.one_backend
 def test_an_image_without_the_class_is_undefined() -> None:
     logits = np.concatenate([CASES["random"]] * 2)
     labels = np.concatenate([labels_for(CASES["random"])] * 2)

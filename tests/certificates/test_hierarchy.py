@@ -37,6 +37,7 @@ def exact_share(logits: np.ndarray, labels: np.ndarray, groups: Any, eps: float)
     return exact.share_left(exact.Image(costs, 2), Fraction(eps))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("kind", ["random", "members level"])
 def test_every_level_is_sound_and_none_is_below_a_finer_one(kind: str) -> None:
     logits, labels = six_classes(kind), labels_for(six_classes(kind), ignore=255)

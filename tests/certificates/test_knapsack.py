@@ -158,6 +158,7 @@ def _strictly_below(a: Any, b: Any) -> Any:
     return (a + b) * (1 + 2.0**-10)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("fault", ["sums too large", "offsets forgotten", "strictly below"])
 def test_a_broken_sum_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "sums too large":

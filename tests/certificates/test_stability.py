@@ -9,7 +9,7 @@ import pytest
 
 from deel_seg.certificates import stability_radius, worst_case_pixel_accuracy, worst_case_stability
 from tests.certificates import exact
-from tests.certificates.cases import CASES, in_a_corner
+from tests.certificates.cases import CASES, in_a_corner, of_shared_shapes
 from tests.certificates.exact import numbers
 
 # Everywhere ten budgets and the same void label, so that few programs are compiled.
@@ -18,7 +18,8 @@ VOID: dict[str, Any] = {"ignore_class": 255}
 
 
 @pytest.mark.parametrize(
-    ("name", "p"), [(name, 2) for name in CASES] + [("random", 1), ("random", math.inf)]
+    ("name", "p"),
+    of_shared_shapes([(name, 2) for name in CASES] + [("random", 1), ("random", math.inf)]),
 )
 def test_sound_on_adversarial_logits(name: str, p: float) -> None:
     image = exact.image(CASES[name][0], p=p)
@@ -52,6 +53,7 @@ def test_half_of_an_odd_number_of_pixels_is_rounded_up() -> None:
     exact.assert_radius_sound(radius, image, Fraction(1 + 4 + 9, 2))
 
 
+@pytest.mark.one_backend
 def test_labels_only_say_what_to_ignore() -> None:
     logits = CASES["random"]
     labels = np.full((1, 4, 4), 7)  # names no class of the three

@@ -16,7 +16,7 @@ from deel_seg.certificates import (
     worst_case_stability,
 )
 from tests.certificates import exact
-from tests.certificates.cases import CASES, in_a_corner, labels_for
+from tests.certificates.cases import CASES, in_a_corner, labels_for, of_shared_shapes
 from tests.certificates.device import predictions
 from tests.certificates.exact import numbers
 from tests.certificates.test_in_graph import JIT_COMPILE, traced
@@ -96,8 +96,10 @@ def check(
 # The norm and the reference do not meet.
 @pytest.mark.parametrize(
     ("name", "p", "labelled"),
-    [(name, 2, labelled) for name in CASES for labelled in (True, False)]
-    + [("random", 1, True), ("random", math.inf, False), ("binary", math.inf, True)],
+    of_shared_shapes(
+        [(name, 2, labelled) for name in CASES for labelled in (True, False)]
+        + [("random", 1, True), ("random", math.inf, False), ("binary", math.inf, True)]
+    ),
 )
 def test_consistent_on_adversarial_logits(name: str, p: float, labelled: bool) -> None:
     labels = labels_for(CASES[name]) if labelled else None
@@ -114,6 +116,7 @@ def test_consistent_among_many_ties(logits: np.ndarray, labels: np.ndarray, labe
     check(logits, labels if labelled else None)
 
 
+@pytest.mark.one_backend
 def test_consistent_with_void_and_mask() -> None:
     logits = CASES["random"]
     labels = labels_for(logits, ignore=255)
@@ -122,6 +125,7 @@ def test_consistent_with_void_and_mask() -> None:
     check(logits, None, predictions(logits) != 1, ignore_class=1)
 
 
+@pytest.mark.one_backend
 def test_consistent_with_class_groups() -> None:
     logits, groups = CASES["nineteen classes"], [(0, 5, 7, 18), (2, 3)]
     group = np.arange(19)

@@ -74,6 +74,7 @@ def test_a_curve_in_the_logs_and_in_columns() -> None:
     assert is_float_below(history["val_mean_iou"][0], exact_mean_iou())
 
 
+@pytest.mark.one_backend
 def test_certified_ious_where_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "curve.csv"
     curve = curve_over(DATA[:1], certified_iou=True, class_ids=[1], csv_path=path)
@@ -99,6 +100,7 @@ def test_certified_ious_where_asked_for(tmp_path: Path) -> None:
         curve_over(certified_iou=True, class_ids=[3]).evaluate(identity_model())
 
 
+@pytest.mark.one_backend
 def test_it_agrees_with_the_metrics_and_leaves_their_names_alone() -> None:
     metrics = [
         PixelAccuracy(ignore_class=255),
@@ -119,6 +121,7 @@ def test_it_agrees_with_the_metrics_and_leaves_their_names_alone() -> None:
     assert "test_crpa@0_5" in prefixed
 
 
+@pytest.mark.one_backend
 def test_keras_callbacks_take_the_names(tmp_path: Path) -> None:
     model = compiled_model(CRPA(0.1, ignore_class=255, lipschitz_constant=1.0))
     checkpoint = keras.callbacks.ModelCheckpoint
@@ -143,6 +146,7 @@ def test_keras_callbacks_take_the_names(tmp_path: Path) -> None:
     assert float(row["val_crpa@0_1"]) == values[0]
 
 
+@pytest.mark.one_backend
 def test_a_file_goes_on_where_a_run_stopped(tmp_path: Path) -> None:
     path = tmp_path / "curve.csv"
     fit(compiled_model(), curve_over(csv_path=path), epochs=3)
@@ -171,6 +175,7 @@ def test_a_file_of_something_else_is_refused_before_training(tmp_path: Path) -> 
     assert int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.one_backend
 def test_every_so_many_epochs_and_at_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "curve.csv"
     history = fit(compiled_model(), curve_over(csv_path=path, every=3), initial_epoch=1, epochs=6)
@@ -179,6 +184,7 @@ def test_every_so_many_epochs_and_at_both_ends(tmp_path: Path) -> None:
     assert len(history["loss"]) == 5 and len(history["val_crpa@0_1"]) == 3
 
 
+@pytest.mark.one_backend
 def test_a_model_knows_its_constant() -> None:
     plain = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="constant of the model is not known"):
@@ -235,6 +241,7 @@ def test_eager_models_run() -> None:
     assert curve_over().evaluate(model) == curve_over().evaluate(identity_model())
 
 
+@pytest.mark.one_backend
 def test_options_reach_the_certificates() -> None:
     model = identity_model()
     base = curve_over(steps=1).evaluate(model)

@@ -139,12 +139,14 @@ def test_labels_that_name_no_class_are_refused(label: int) -> None:
         totals_of(slice(0, 4), labels=labels)
 
 
+@pytest.mark.one_backend
 def test_labels_may_be_floats_and_have_a_last_axis() -> None:
     expected = totals_of(slice(0, 4)).result()
     assert totals_of(slice(0, 4), labels=VOID_LABELS[..., None]).result() == expected
     assert totals_of(slice(0, 4), labels=VOID_LABELS.astype("float32")).result() == expected
 
 
+@pytest.mark.one_backend
 def test_a_binary_model() -> None:
     logits = LOGITS[:4, ..., :1]
     labels = np.where(VOID_LABELS == 2, 1, VOID_LABELS)[:4]

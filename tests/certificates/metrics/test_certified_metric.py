@@ -77,6 +77,7 @@ def test_the_check_catches_a_mean_over_all_images() -> None:
         assert_mean_from_below(np.nanmean(values) * (1 + 1e-6), values)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", FACTORIES)
 def test_sample_weights_of_images_and_pixels(name: str) -> None:
     weights = np.array([1.0, 0.5, 0.0, 2.0, 1.0, 0.25], "float32")
@@ -92,6 +93,7 @@ def test_sample_weights_of_images_and_pixels(name: str) -> None:
         assert_mean_from_below(metric.result(), per_image(name, mask=mask))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", FACTORIES)
 def test_nan_logits_make_the_result_nan_unless_they_have_no_weight(name: str) -> None:
     model = compiled_model(FACTORIES[name](**OPTIONS))
@@ -113,6 +115,7 @@ def test_evaluate(jit_compile: bool) -> None:
         assert_mean_from_below(logs[name], per_image(name))
 
 
+@pytest.mark.one_backend
 def test_fit_with_a_monitor() -> None:
     model = compiled_model(*(factory(**OPTIONS) for factory in FACTORIES.values()))
     best = keras.callbacks.EarlyStopping(monitor="val_stability@50", patience=3)
@@ -128,6 +131,7 @@ def test_fit_with_a_monitor() -> None:
         assert_mean_from_below(history[f"val_{name}"][-1], per_image(name))
 
 
+@pytest.mark.one_backend
 def test_a_binary_model() -> None:
     logits, labels = LOGITS[..., :1], (LABELS > 0).astype("int32")
     metric = CRPA(0.25, lipschitz_constant=1.0)
@@ -146,6 +150,7 @@ def test_config_round_trip(name: str) -> None:
     assert copy.effective_lipschitz_constant == 2.0 and copy.name == "mine"
 
 
+@pytest.mark.one_backend
 def test_compiled_models_are_saved_and_loaded(tmp_path: Path) -> None:
     model = compiled_model(*(factory(**OPTIONS) for factory in FACTORIES.values()))
     before = model.evaluate(LOGITS, VOID_LABELS, verbose=0, return_dict=True)
@@ -203,6 +208,7 @@ def test_reset_forgets_the_images_but_not_the_constant() -> None:
     )
 
 
+@pytest.mark.one_backend
 def test_certified_is_never_above_clean_accuracy() -> None:
     certified, clean = CRPA(0.0, **OPTIONS), PixelAccuracy(ignore_class=255)
     for batch in (slice(0, 4), slice(4, 6)):

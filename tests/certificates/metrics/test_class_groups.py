@@ -54,6 +54,7 @@ def assert_mean(name: str, value: Any, values: np.ndarray) -> None:
     assert 0 <= below <= Fraction(1, 10**5), "not the mean, or on its wrong side"
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", ["crpa", "certified_fnr_0"])
 def test_mean_over_images(name: str) -> None:
     metric = METRICS[name](lipschitz_constant=1.0, **OPTIONS)
@@ -64,6 +65,7 @@ def test_mean_over_images(name: str) -> None:
     assert_mean(name, metric.result(), per_image(name, **OPTIONS))
 
 
+@pytest.mark.one_backend
 def test_classes_apart_have_another_mean() -> None:
     metric = CertifiedFNR(0.5, 0, lipschitz_constant=1.0, **OPTIONS)
     metric.update_state(GROUP_LABELS, LOGITS)

@@ -36,6 +36,7 @@ def test_mean_over_the_images_with_the_class() -> None:
     assert float(rate.skipped) == float(radius.skipped) == 1
 
 
+@pytest.mark.one_backend
 def test_in_evaluate() -> None:
     model = compiled_model(CertifiedFNR(0.5, 1, **OPTIONS), FNRRadius(0.5, 1, **OPTIONS))
     logs = model.evaluate(LOGITS, without_class(), batch_size=4, verbose=0, return_dict=True)
