@@ -38,12 +38,15 @@ def accumulation_dtype() -> str:
     return "float64" if IS_TENSORFLOW or jax.config.jax_enable_x64 else "float32"
 
 
-def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) -> Callable:
+def compiled(
+    function: Callable[..., Any], static_argnames: Sequence[str] = (), *, xla: bool = True
+) -> Callable:
     """Compiles `function` with XLA, once per shape, dtype and value of its static arguments.
 
     Static arguments must be hashable and passed by keyword; all others must be tensors. XLA also
     under TensorFlow: a pass over the logits costs there what it costs elsewhere once its
-    operations are fused, and several times that where each one writes its result to memory.
+    operations are fused, and several times that where each one writes its result to memory. With
+    `xla=False` without it there: a processor convolves faster so.
     """
     if not IS_TENSORFLOW:
         return jax.jit(function, static_argnames=tuple(static_argnames))
@@ -56,7 +59,7 @@ def compiled(function: Callable[..., Any], static_argnames: Sequence[str] = ()) 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         static = tuple((name, kwargs.pop(name)) for name in static_argnames if name in kwargs)
-        return specialised(static, WITH_XLA)(*args, **kwargs)
+        return specialised(static, xla and WITH_XLA)(*args, **kwargs)
 
     return call
 
@@ -149,6 +152,15 @@ def vjp(function: Callable[..., Any], arguments: Sequence[Any], cotangent: Any) 
     return tape.gradient(
         result, list(arguments), cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
+
+
+def jvp(function: Callable[[Any], Any], argument: Any, tangent: Any) -> Any:
+    """Derivative of `function` at `argument` along `tangent`."""
+    if not IS_TENSORFLOW:
+        return jax.jvp(function, (argument,), (tangent,))[1]
+    with tf.autodiff.ForwardAccumulator(argument, tangent) as accumulator:
+        result = function(argument)
+    return accumulator.jvp(result, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def exact_matmul(a: Any, b: Any) -> Any:

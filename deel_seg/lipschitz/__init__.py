@@ -1,7 +1,13 @@
 """Lipschitz constants of whole networks."""
 
 from deel_seg.lipschitz.certified_bound import certified_lipschitz_constant
+from deel_seg.lipschitz.estimated_bound import estimate_lipschitz_constant
 from deel_seg.lipschitz.graph_bound import lipschitz_bound
 from deel_seg.lipschitz.graph_walk import UnknownLipschitzBound
 
-__all__ = ["UnknownLipschitzBound", "certified_lipschitz_constant", "lipschitz_bound"]
+__all__ = [
+    "UnknownLipschitzBound",
+    "certified_lipschitz_constant",
+    "estimate_lipschitz_constant",
+    "lipschitz_bound",
+]
