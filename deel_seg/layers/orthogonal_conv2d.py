@@ -11,6 +11,7 @@ from deel_seg._backend import check_multiple
 from deel_seg._checks import check_integer, check_pair, received
 from deel_seg.layers.lipschitz_layer import nan_unless_multiple
 from deel_seg.layers.orthogonal_convolution import OrthogonalConvolution
+from deel_seg.norms import Kernel
 from deel_seg.parametrizations import AdaptiveOrthogonalKernel
 
 Tensor = Any
@@ -98,12 +99,14 @@ class OrthogonalConv2D(OrthogonalConvolution):
             in_channels, self.filters, self.kernel_size, self.strides, self.groups
         )
 
-    def norm_options(self) -> dict[str, Any]:
-        return {
-            "dilation": self.dilation_rate,
-            "groups": self.groups,
-            "circular": self._circular_size(),
-        }
+    def used_kernel(self) -> Kernel:
+        return (
+            super()
+            .used_kernel()
+            ._replace(
+                dilation=self.dilation_rate, groups=self.groups, circular=self._circular_size()
+            )
+        )
 
     def _circular_size(self) -> tuple[int, int] | None:
         """Height and width of all images that are wrapped around, where they are known."""

@@ -11,7 +11,7 @@ from keras import ops
 
 from deel_seg._checks import check_choice, check_integer, check_pair
 from deel_seg.layers.orthogonal_kernel import OrthogonalKernelLayer
-from deel_seg.norms import kept_convolution_norm
+from deel_seg.norms import Kernel
 from deel_seg.parametrizations import AdaptiveOrthogonalKernel
 
 Tensor = Any
@@ -65,14 +65,11 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
         return ops.cast(self.effective_kernel(training), self.compute_dtype)
 
     def certified_bound(self, *input_bounds: float) -> float:
-        """From the values of the kernel, as they are used: in half precision they are rounded."""
-        kernel = ops.convert_to_numpy(self.cast_kernel(training=False)).astype("float64")
-        norm = kept_convolution_norm(kernel, self.strides, **self.norm_options())
-        return norm * super().certified_bound(*input_bounds)
+        return self.used_kernel().norm_above() * super().certified_bound(*input_bounds)
 
-    def norm_options(self) -> dict[str, Any]:
-        """What the norm of the kernel depends on beside its values and strides."""
-        return {}
+    def used_kernel(self) -> Kernel:
+        """The kernel with the values that inference uses: in half precision they are rounded."""
+        return Kernel(ops.convert_to_numpy(self.cast_kernel(training=False)), self.strides)
 
     def biased(self, outputs: Tensor) -> Tensor:
         """Outputs of the kernel with bias and factor."""

@@ -116,6 +116,33 @@ def convolution_norm_above(
     return math.nextafter(math.ldexp(max(bounds), exponent), math.inf)
 
 
+def convolution_norm_below(
+    kernel: Any,
+    strides: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    *,
+    iterations: int = 30,
+) -> float:
+    """Lower estimate of the largest norm over all image sizes, to tell how tight a bound is.
+
+    By power iteration at some frequencies, and so no bound, and right up to rounding only. For one
+    group; arguments as of `convolution_norm_above`.
+    """
+    kernel = np.asarray(kernel).astype("float64")
+    if max(strides) > 1 and max(dilation) > 1:
+        kernel = _with_holes(kernel, dilation)
+    taps = _on_patches(kernel, strides)
+    points = tuple(1 if size == 1 else 4 for size in taps.shape[:2])
+    lines, columns = np.arange(points[0]), np.arange(points[1] // 2 + 1)
+    values, _ = values_on_grid(taps, points, lines, columns)
+    vectors = np.random.default_rng(0).normal(size=(*values.shape[:2], values.shape[-1], 1))
+    for _ in range(iterations):
+        vectors = np.conj(np.swapaxes(values, -1, -2)) @ (values @ vectors)
+        norms = np.linalg.norm(vectors, axis=(-2, -1), keepdims=True)
+        vectors = vectors / np.where(norms > 0, norms, 1.0)
+    return float(np.max(np.linalg.norm(values @ vectors, axis=(-2, -1))))
+
+
 def _with_holes(kernel: Array, dilation: tuple[int, int]) -> Array:
     height, width = ((size - 1) * d + 1 for size, d in zip(kernel.shape[:2], dilation, strict=True))
     dense = np.zeros((height, width, *kernel.shape[2:]))

@@ -15,6 +15,7 @@ from deel_seg.lipschitz import (
     certified_lipschitz_constant,
     weight_rules,
 )
+from deel_seg.norms import Kernel
 from tests.layers.contract import jacobian_of
 from tests.linear_map import exceeds, matrix_of, singular_values
 
@@ -148,20 +149,25 @@ def test_weights_that_are_not_finite_are_refused() -> None:
 
 @pytest.mark.parametrize("fault", ["no groups", "no strides", "no slope"])
 def test_a_broken_rule_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = weight_rules.kept_convolution_norm
+    above = Kernel.norm_above
     layer: Any = layers.Conv2D(4, 3, strides=2, padding="same")
     if fault == "no groups":
         layer = layers.DepthwiseConv2D(1, depth_multiplier=2)
-        monkeypatch.setattr(
-            weight_rules, "kept_convolution_norm", lambda k, s, **_: kept(k[..., :1], s)
-        )
+        broken = lambda k: above(k._replace(values=k.values[..., :1], groups=1))  # noqa: E731
     elif fault == "no strides":
-        monkeypatch.setattr(
-            weight_rules, "kept_convolution_norm", lambda k, s, **_: kept(k[:1, :1], (1, 1))
-        )
+        broken = lambda k: above(Kernel(k.values[:1, :1]))  # noqa: E731
     else:
-        layer = layers.Conv2D(2, 1, activation="relu")
+        layer, broken = layers.Conv2D(2, 1, activation="relu"), above
         monkeypatch.setattr(weight_rules, "activation_slope", lambda layer: 0.1)
+    monkeypatch.setattr(Kernel, "norm_above", broken)
     model = model_of(layer)
     matrix = jacobian_of(model, SHAPE) if fault == "no slope" else matrix_of(model, SHAPE)
     assert exceeds(matrix, certified_lipschitz_constant(model))
+
+
+@pytest.mark.parametrize("name", [name for name in CONVOLUTIONS if name != "separable"])
+def test_the_lower_estimate_is_below_the_bound_and_near(name: str) -> None:
+    layer = CONVOLUTIONS[name]()
+    model_of(layer)
+    (kernel,) = weight_rules.used_kernels(layer)
+    assert 0.7 * kernel.norm_above() <= kernel.norm_below() <= kernel.norm_above() * (1 + 1e-12)
