@@ -110,7 +110,7 @@ def _bound_of(
             return walk(layer, rules, visit, inside=(*inside, layer.name)) * _together(incoming)
         except UnknownLipschitzBound as error:
             raise UnknownLipschitzBound(f"In the nested model {layer.name!r}: {error}") from error
-    bound = _by_rules(layer, incoming, shapes, rules, training)
+    bound = bound_by_rules(layer, incoming, shapes, rules, training=training)
     if bound is None:
         raise UnknownLipschitzBound(
             f"The layer {layer.name!r} of type {type(layer).__name__} has no known Lipschitz "
@@ -123,9 +123,15 @@ def _bound_of(
     return bound
 
 
-def _by_rules(
-    layer: Any, incoming: Sequence[float], shapes: Shapes, rules: Rules, training: bool
+def bound_by_rules(
+    layer: Any,
+    incoming: Sequence[float],
+    shapes: Shapes,
+    rules: Rules,
+    *,
+    training: bool = False,
 ) -> float | None:
+    """Bound of a layer's outputs from those of its inputs, or None if no rule knows it."""
     if isinstance(layer, LipschitzLayer):
         return rules.own(layer, incoming)
     if training:
