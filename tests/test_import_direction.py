@@ -19,7 +19,7 @@ ALLOWED = {
     "layers": BASE | {"parametrizations", "norms"},
     "lipschitz": BASE | {"parametrizations", "norms", "layers"},
     "models": BASE | {"parametrizations", "layers", "lipschitz", "certificates"},
-    "certificates": BASE,
+    "certificates": BASE | {"lipschitz"},
     "losses": BASE | {"certificates"},
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},

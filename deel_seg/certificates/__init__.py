@@ -1,7 +1,11 @@
 """Robustness certificates for semantic segmentation: compiled functions and Keras metrics."""
 
 from deel_seg.certificates import confusion_metrics
-from deel_seg.certificates.callbacks import CertificateCurve, CertifiedCheckpoint
+from deel_seg.certificates.callbacks import (
+    CertificateCurve,
+    CertifiedCheckpoint,
+    LipschitzMonitor,
+)
 from deel_seg.certificates.certified_iou_curve import CertifiedIoUCurve, IoUCurve
 from deel_seg.certificates.class_iou import class_iou_radius, worst_case_class_iou
 from deel_seg.certificates.class_ious import worst_case_class_ious
@@ -51,6 +55,7 @@ __all__ = [
     "FNRRadius",
     "ImageCertificate",
     "IoUCurve",
+    "LipschitzMonitor",
     "PixelAccuracy",
     "Region",
     "RegionRadii",

@@ -9,7 +9,7 @@ from keras import tree
 
 from deel_seg.certificates import CertifiedMetric
 from deel_seg.layers.lipschitz_layer import Condensable
-from deel_seg.lipschitz import lipschitz_bound
+from deel_seg.lipschitz import certified_lipschitz_constant, lipschitz_bound
 
 
 @keras.saving.register_keras_serializable("deel_seg")
@@ -20,7 +20,8 @@ class LipschitzModel(keras.Model):
 
     - `lipschitz_constant` is a proved bound of its l2 Lipschitz constant at inference;
     - certified metrics given to `compile` take that constant, and one given a smaller constant is
-      refused;
+      refused; `evaluate` (and so the validation in `fit`) takes the one proved from the weights
+      where that is larger;
     - `evaluate` and `predict` (and so the validation in `fit`) run on condensed kernels.
 
     Args:
@@ -52,6 +53,15 @@ class LipschitzModel(keras.Model):
         """Proved bound of the l2 Lipschitz constant, input to logits, at inference."""
         return lipschitz_bound(self)
 
+    def proved_constant(self) -> float:
+        """The constant that certificates of the present weights take.
+
+        That by design, or the one that the weights prove (`certified_lipschitz_constant`) where it
+        is larger: rounding and missed constraints are in there. The norms of kernels that have not
+        changed since are known; for others it takes a second for config S, and some for M2.
+        """
+        return max(self.lipschitz_constant, certified_lipschitz_constant(self))
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As Keras' `compile`; certified metrics learn the model's constant here."""
         names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -60,20 +70,21 @@ class LipschitzModel(keras.Model):
         certified = [metric for metric in metrics if isinstance(metric, CertifiedMetric)]
         # As a function: Keras would count the metrics in a list of ours a second time.
         self._certified_metrics = lambda: certified
-        self._bind_metrics()
+        self._bind_metrics(certify=False)  # The weights are still to be trained, or loaded.
         super().compile(*args, **kwargs)
         # An optimiser whose variables the first step has to make has that step traced twice.
         if self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
-    def _bind_metrics(self) -> bool:
-        """Tells the certified metrics the constant; whether it is another than before."""
+    def _bind_metrics(self, *, certify: bool) -> bool:
+        """Tells certified metrics the constant; whether that by design is another than before."""
         certified = self._certified_metrics() if hasattr(self, "_certified_metrics") else []
         if not certified:
             return False
         constant = self.lipschitz_constant
+        in_use = self.proved_constant() if certify else constant
         for metric in certified:
-            metric.bind_lipschitz_constant(constant)
+            metric.bind_lipschitz_constant(in_use)
         changed = constant != getattr(self, "_bound_constant", constant)
         self._bound_constant = constant
         return changed
@@ -97,7 +108,7 @@ class LipschitzModel(keras.Model):
         self.condense()
         # A BatchNormalization's weights, or a factor set by hand, may have moved the constant,
         # which the compiled function holds as a number.
-        if self._bind_metrics():
+        if self._bind_metrics(certify=True):
             self.test_function = None
         return super().evaluate(*args, **kwargs)
 

@@ -36,6 +36,7 @@ NEARLY = 1e-3
 """Excess of the bound of a nearly orthogonal kernel that no other one is asked to improve on."""
 
 _GAP = 1e-2  # Excess that the gaps of a grid may cost,
+_MOST = 2e11  # Operations on a grid for a tighter bound of a nearly orthogonal kernel.
 _WORK = 3e10  # if squaring its values takes no more operations than these.
 _TIGHTNESS = 2e-3  # Excess of the norms on a grid.
 _BLOCK = 2**24  # Numbers of a grid's values held at once.
@@ -179,7 +180,10 @@ def _nearly_orthogonal(taps: Array, tightness: float) -> tuple[float, float]:
     error += (product_error(taps.shape[-2] * height * width) + 4 * UNIT) * sizes**2
     gaps = inflation(degrees, points)
     bound = excess = math.inf
+    work = points[0] * (points[1] // 2 + 1) * 8 * side**3
     for squares in (0, 1, 3):
+        if squares * work > _MOST:
+            break
         distance = (largest_norm_above(values, squares=squares) + error) * gaps
         squared = (mean + distance) * (1.0 + 8 * UNIT)
         bound = math.nextafter(math.sqrt(squared), math.inf)

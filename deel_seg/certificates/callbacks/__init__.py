@@ -2,5 +2,6 @@
 
 from deel_seg.certificates.callbacks.certificate_curve import CertificateCurve
 from deel_seg.certificates.callbacks.certified_checkpoint import CertifiedCheckpoint
+from deel_seg.certificates.callbacks.lipschitz_monitor import LipschitzMonitor
 
-__all__ = ["CertificateCurve", "CertifiedCheckpoint"]
+__all__ = ["CertificateCurve", "CertifiedCheckpoint", "LipschitzMonitor"]

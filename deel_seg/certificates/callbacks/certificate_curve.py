@@ -17,7 +17,7 @@ from deel_seg.certificates.callbacks.curve_logs import CurveFile, budget_name
 from deel_seg.certificates.callbacks.curve_totals import CurveOptions, CurveTotals
 from deel_seg.certificates.callbacks.model_constant import (
     certifying_constant,
-    own_constant_if_known,
+    constant_by_design,
 )
 from deel_seg.certificates.callbacks.radius_pictures import (
     certified_picture,
@@ -204,9 +204,9 @@ class CertificateCurve(keras.callbacks.Callback):
         if callable(getattr(self.model, "condense", None)):
             self.model.condense()
         # A factor set by hand moves the constant, and a compiled model holds it as a number.
-        own = own_constant_if_known(self.model)
-        if self._inference is None or own != self._compiled_constant:
-            self._inference, self._compiled_constant = compiled_inference(self.model), own
+        design = constant_by_design(self.model)
+        if self._inference is None or design != self._compiled_constant:
+            self._inference, self._compiled_constant = compiled_inference(self.model), design
         totals, self._radii = CurveTotals(self.options, constant), []
         names = ("p", "ignore_class", "logit_tolerance", "class_groups")
         shared = {name: getattr(self.options, name) for name in names}

@@ -10,10 +10,13 @@ from deel_seg._checks import check_real, received
 def own_constant(model: Any) -> float | None:
     """The constant that a model proves of itself, or `None` for a model that knows none.
 
+    A `LipschitzModel` proves it from its weights; of another model it is `lipschitz_constant`.
+
     Raises:
         ValueError: From a model that walks its graph and finds a layer of unknown bound.
     """
-    constant = getattr(model, "lipschitz_constant", None)
+    proved = getattr(model, "proved_constant", None)
+    constant = proved() if callable(proved) else getattr(model, "lipschitz_constant", None)
     if constant is None:
         return None
     name = "model.lipschitz_constant"
@@ -24,6 +27,14 @@ def own_constant_if_known(model: Any) -> float | None:
     """The same, and `None` too for a model with a layer of unknown bound."""
     try:
         return own_constant(model)
+    except ValueError:
+        return None
+
+
+def constant_by_design(model: Any) -> float | None:
+    """What a model states whatever its weights are, if anything: it moves with its factors only."""
+    try:
+        return getattr(model, "lipschitz_constant", None)
     except ValueError:
         return None
 
