@@ -34,6 +34,8 @@ def read_runs() -> dict[str, Run]:
         run = json.loads((folder / "results.json").read_text())
         with (folder / "history.csv").open(newline="") as file:
             run["history"] = list(csv.DictReader(file))
+        if (folder / "audit.json").exists():
+            run["audit"] = json.loads((folder / "audit.json").read_text())
         runs[name] = run
     return runs
 
@@ -78,6 +80,35 @@ def trainings_table(runs: dict[str, Run]) -> str:
             ]
         )
     return table(header, rows)
+
+
+def audits(runs: dict[str, Run]) -> str:
+    """The section on the constants of the trained networks."""
+    audited = {name: run["audit"] for name, run in runs.items() if "audit" in run}
+    if not audited:
+        return ""
+    header = ["run", "by design", "proved from the weights", "largest ratio seen", "seconds"]
+    rows = [
+        [
+            TITLES[name],
+            number(audit, "by_design", "g"),
+            f"{audit['certified']:.6g}",
+            f"{audit['seen']:.4g}",
+            f"{audit['seconds']:.1f}",
+        ]
+        for name, audit in audited.items()
+    ]
+    first = next(iter(audited.values()))
+    return f"""## Constants of the trained networks
+
+Of the best checkpoints: the constant by design, the one proved from the weights, and the largest
+ratio seen around {first["images"]} images of the test split in {first["iterations"]} steps of each
+search. Proving takes the seconds of the last column, on two cores.
+(`python benchmarks/audits.py`)
+
+{table(header, rows)}
+
+"""
 
 
 def models_table(rows: dict[str, Any]) -> str:
@@ -187,7 +218,7 @@ The commands, with the data sets under the folder that `DEEL_SEG_DATA` names
 {commands}
 ```
 
-{networks(models)}
+{audits(runs)}{networks(models)}
 
 ## Certified scenes
 

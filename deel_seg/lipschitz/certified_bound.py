@@ -16,25 +16,33 @@ from deel_seg.lipschitz.weight_rules import weights_bound
 _ROUNDING = 1.0 + 2.0**-44  # Of the few float64 operations of a rule, over up to a hundred inputs.
 
 
-def raised(bound: float | None, incoming: Sequence[float]) -> float | None:
-    """A bound that rounding has not brought down; one that is handed on is not rounded."""
-    return bound if bound is None or bound in incoming else bound * _ROUNDING
+def raised(bound: float, layer: Any, incoming: Sequence[float]) -> float:
+    """A bound that rounding has not brought down.
+
+    What a layer without weights hands on as it came has not been computed, and so not rounded.
+    """
+    handed_on = len(incoming) == 1 and bound == incoming[0] and not getattr(layer, "weights", ())
+    return bound if handed_on else bound * _ROUNDING
 
 
 def _own(layer: LipschitzLayer, incoming: Sequence[float]) -> float:
-    bound = layer.certified_bound(*incoming)
-    return bound if bound in incoming else bound * _ROUNDING
+    return raised(layer.certified_bound(*incoming), layer, incoming)
 
 
 def _with_rounding(
     rule: Callable[[Any, Sequence[float], Shapes], float | None],
 ) -> Callable[[Any, Sequence[float], Shapes], float | None]:
-    return lambda layer, incoming, shapes: raised(rule(layer, incoming, shapes), incoming)
+    def bound_of(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float | None:
+        bound = rule(layer, incoming, shapes)
+        return None if bound is None else raised(bound, layer, incoming)
+
+    return bound_of
 
 
 BY_WEIGHTS = Rules(
     own=_own,
     others=tuple(_with_rounding(rule) for rule in (weights_bound, keras_bound, deel_lip_bound)),
+    rounding=_ROUNDING,
 )
 
 

@@ -25,10 +25,12 @@ class Rules(NamedTuple):
         others: Tried one after the other for any other layer, at inference: functions of the layer,
             the bounds of its inputs, and the shapes of its inputs and outputs; None for a layer
             that they do not know.
+        rounding: Factor for what the walk itself computes.
     """
 
     own: Callable[[LipschitzLayer, Sequence[float]], float]
     others: Sequence[Callable[[Any, Sequence[float], Shapes], float | None]]
+    rounding: float = 1.0
 
 
 class Visited(NamedTuple):
@@ -76,7 +78,7 @@ def walk(
             outgoing = _bound_of(node, incoming, rules, visit, inside)
             for tensor in node.outputs:
                 bounds[id(tensor)] = outgoing
-    return _together([bounds[id(tensor)] for tensor in graph.outputs])
+    return _together([bounds[id(tensor)] for tensor in graph.outputs], rules.rounding)
 
 
 def _graph(model: Any) -> Any | None:
@@ -88,8 +90,10 @@ def _graph(model: Any) -> Any | None:
     return model if module == "keras.src.models.functional" else None
 
 
-def _together(bounds: list[float]) -> float:
-    return bounds[0] if len(bounds) == 1 else math.sqrt(sum(bound * bound for bound in bounds))
+def _together(bounds: list[float], rounding: float) -> float:
+    if len(bounds) == 1:
+        return bounds[0]
+    return math.sqrt(sum(bound * bound for bound in bounds)) * rounding
 
 
 def _bound_of(
@@ -107,7 +111,9 @@ def _bound_of(
     training = bool(node.arguments.kwargs.get("training")) and type(layer) is not Resizing
     if not isinstance(layer, LipschitzLayer) and _graph(layer) is not None and not training:
         try:
-            return walk(layer, rules, visit, inside=(*inside, layer.name)) * _together(incoming)
+            inner = walk(layer, rules, visit, inside=(*inside, layer.name))
+            outer = _together(incoming, rules.rounding)
+            return inner if outer == 1.0 else inner * outer * rules.rounding
         except UnknownLipschitzBound as error:
             raise UnknownLipschitzBound(f"In the nested model {layer.name!r}: {error}") from error
     bound = bound_by_rules(layer, incoming, shapes, rules, training=training)

@@ -73,6 +73,7 @@ def test_a_layer_that_has_drifted_stands_out(gain: float) -> None:
     assert "**drifted**" in str(found)
 
 
+@pytest.mark.one_backend
 def test_what_is_seen_stands_beside_what_is_proved() -> None:
     model = network()
     found = audit(model, IMAGES, iterations=5, verbose=0)
@@ -86,6 +87,7 @@ def test_more_seen_than_proved_is_a_contradiction() -> None:
     assert not found.holds and "CONTRADICTION" in found.verdict
 
 
+@pytest.mark.one_backend
 def test_an_ordinary_network() -> None:
     model = deel_seg.DeepLabV3(
         {"widths": [8, 8], "convolutions": 2, "aspp_rates": [1, 2]}, num_classes=4
