@@ -26,7 +26,7 @@ _PARAMETERS = (
     "depth_multiplier", "pool_size", "size", "height", "width", "interpolation", "factor",
     "k_coef_lip", "learned", "activation", "negative_slope", "momentum",
 )  # fmt: skip
-_TRIVIAL = {1, (1, 1), "linear", None}  # Values that are not worth telling.
+_TRIVIAL = [1, (1, 1), "linear", None]  # Values that are not worth telling.
 
 
 def audit(
@@ -119,6 +119,8 @@ def _parameters(layer: Any) -> dict[str, Any]:
     for name in _PARAMETERS:
         value = config.get(name)
         value = tuple(value) if isinstance(value, list) else value
-        if isinstance(value, (int, float, str, tuple)) and value not in _TRIVIAL:
+        # True equals 1, but says something.
+        telling = value if isinstance(value, bool) else value not in _TRIVIAL
+        if telling and isinstance(value, (int, float, str, tuple)):
             found[name] = value
     return found

@@ -60,7 +60,9 @@ class LipschitzModel(keras.Model):
         is larger: rounding and missed constraints are in there. The norms of kernels that have not
         changed since are known; for others it takes a second for config S, and some for M2.
         """
-        return max(self.lipschitz_constant, certified_lipschitz_constant(self))
+        certified = certified_lipschitz_constant(self)
+        # Not `max`: where either is NaN it may return the other, and certify with that.
+        return self.lipschitz_constant if self.lipschitz_constant >= certified else certified
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As Keras' `compile`; certified metrics learn the model's constant here."""

@@ -37,7 +37,7 @@ def network() -> keras.Model:
     x = MaxMin(name="sorted")(_Drifting(8, 3, name="first")(image))
     inner = keras.Model(x_in := keras.Input((None, None, 8)), OrthogonalConv2D(8, 1)(x_in))
     inner.name = "inner"
-    x = ScaledAdd(name="sum")([x, inner(x)])
+    x = ScaledAdd(learned=True, name="sum")([x, inner(x)])
     x = RMSScaling(4, 1, k_coef_lip=0.5, name="scale")(x)
     return keras.Model(image, OrthogonalConv2D(4, 2, strides=2, name="last")(x), name="net")
 
@@ -55,6 +55,7 @@ def test_a_row_for_each_layer() -> None:
     assert found.holds and found.seen is None
     rows = {row.name: row for row in found.rows}
     assert rows["scale"].by_design == 0.25 and rows["scale"].parameters == {"k_coef_lip": 0.5}
+    assert rows["sum"].parameters == {"learned": True}
     assert rows["last"].parameters["strides"] == (2, 2)
     assert rows["sorted"].tightness is None
     for name in ("first", "last"):
@@ -96,6 +97,20 @@ def test_an_ordinary_network() -> None:
     assert found.by_design is None and found.holds
     assert f"{found.certified:.6g} is proved" in found.verdict
     assert {row.by_design is None for row in found.rows if row.type == "Conv2D"} == {True}
+
+
+def test_parameters_of_any_kind() -> None:
+    @keras.saving.register_keras_serializable("tests")
+    def mine(x: Any) -> Any:
+        return x
+
+    image = keras.Input((4, 4, 4))
+    x = layers.ZeroPadding2D(((1, 0), (2, 3)))(image)
+    with pytest.raises(UnknownLipschitzBound, match="'culprit'"):
+        audit(keras.Model(image, layers.Dense(2, activation=mine, name="culprit")(x)), verbose=0)
+    found = audit(keras.Model(image, layers.Rescaling([2.0, 1.0, 1.0, 1.0])(x)), verbose=0)
+    assert found.rows[0].parameters == {"padding": ((1, 0), (2, 3))}
+    assert json.loads(found.to_json())["certified"] >= 2.0
 
 
 def test_it_is_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 from deel_seg.certificates import CRPA, CertificateCurve, worst_case_pixel_accuracy
 from deel_seg.layers import OrthogonalConv2D
 from deel_seg.lipschitz import certified_lipschitz_constant
-from deel_seg.models import LipschitzModel
+from deel_seg.models import LipschitzModel, lipschitz_model
 
 IMAGES = np.random.default_rng(0).random((2, 4, 4, 3)).astype("float32")
 
@@ -40,6 +41,14 @@ def test_the_design_where_the_weights_keep_it() -> None:
     assert model.proved_constant() == model.lipschitz_constant == 1.0
     model.evaluate(IMAGES, labels, verbose=0)
     assert metric.effective_lipschitz_constant == 1.0
+
+
+def test_a_constant_that_is_no_number_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _, labels = drifted(1.0)
+    monkeypatch.setattr(lipschitz_model, "certified_lipschitz_constant", lambda model: math.nan)
+    assert math.isnan(model.proved_constant())
+    with pytest.raises(ValueError, match="lipschitz_constant"):
+        model.evaluate(IMAGES, labels, verbose=0)
 
 
 @pytest.mark.parametrize("gain", [1.01, 4.0])
