@@ -95,12 +95,16 @@ class ScaledAdd(LipschitzLayer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         if self.learned:
-            # Rounding leaves the sum of a softmax up to (N + 1) 2^-24 above 1: taken off.
-            weights = ops.softmax(self.weight_logits) * (1.0 - len(inputs) * 2.0**-22)
-            weights = ops.cast(weights, self.compute_dtype)
+            weights = self.branch_weights()
             total = sum(weights[index] * branch for index, branch in enumerate(inputs))
             return self.scaled(total)
         return self.scaled(sum(inputs[1:], start=inputs[0]), 1.0 / len(inputs))
+
+    def branch_weights(self) -> Tensor:
+        """The learned weights, `(N,)`, as they multiply the branches."""
+        weights = ops.softmax(self.weight_logits)
+        # Rounding leaves the sum of a softmax up to (N + 1) 2^-24 above 1: taken off.
+        return ops.cast(weights * (1.0 - weights.shape[0] * 2.0**-22), self.compute_dtype)
 
     def lipschitz_bound(self, *input_bounds: float) -> float:
         if self.learned:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from keras.layers import Resizing
 
 from deel_seg.layers import LipschitzLayer
+from deel_seg.lipschitz.graph_nodes import functional_graph
+from deel_seg.lipschitz.image_means import image_means_source
+from deel_seg.lipschitz.sorted_pairs import sorted_pairs_source
 
 Shapes = Sequence[tuple[int | None, ...]]
 
@@ -41,6 +44,7 @@ class Visited(NamedTuple):
     outgoing: float
     shapes: Shapes
     inside: tuple[str, ...]  # Names of the nested models around it.
+    alone: float | None = None  # Its own bound, where that follows from the layers around it.
 
 
 def walk(
@@ -63,7 +67,7 @@ def walk(
         ValueError: If the model is no functional graph.
     """
     name = getattr(model, "name", model)
-    graph = _graph(model)
+    graph = functional_graph(model)
     if graph is None:
         raise ValueError(
             "A Lipschitz constant is known of functional (and built sequential) models only, "
@@ -75,25 +79,32 @@ def walk(
             if node.is_input:
                 continue
             incoming = [bounds[id(tensor)] for tensor in node.input_tensors]
-            outgoing = _bound_of(node, incoming, rules, visit, inside)
+            source = _source_of_pattern(node)
+            if id(source) in bounds:
+                outgoing = bounds[id(source)]
+                if visit is not None:
+                    visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
+            else:
+                outgoing = _bound_of(node, incoming, rules, visit, inside)
             for tensor in node.outputs:
                 bounds[id(tensor)] = outgoing
     return _together([bounds[id(tensor)] for tensor in graph.outputs], rules.rounding)
-
-
-def _graph(model: Any) -> Any | None:
-    """The functional graph that `model` runs, if that is all it runs."""
-    module = getattr(getattr(type(model), "call", None), "__module__", None)
-    if module == "keras.src.models.sequential":
-        return model._functional
-    # A subclass with a `call` of its own has a graph too, but may compute anything.
-    return model if module == "keras.src.models.functional" else None
 
 
 def _together(bounds: list[float], rounding: float) -> float:
     if len(bounds) == 1:
         return bounds[0]
     return math.sqrt(sum(bound * bound for bound in bounds)) * rounding
+
+
+def _source_of_pattern(node: Any) -> Any | None:
+    """The tensor that layers which end here turn into one of the same bound, if they do."""
+    sources = (recognise(node) for recognise in (sorted_pairs_source, image_means_source))
+    return next((source for source in sources if source is not None), None)
+
+
+def _shapes(node: Any) -> Shapes:
+    return [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
 
 
 def _bound_of(
@@ -105,11 +116,15 @@ def _bound_of(
 ) -> float:
     """Bound of all outputs of one layer, together."""
     layer = node.operation
-    shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
+    shapes = _shapes(node)
     # But for our own layers, bounds hold at inference only: `layer(x, training=True)` has none.
     # Keras calls a Resizing so by default, and it does the same then.
     training = bool(node.arguments.kwargs.get("training")) and type(layer) is not Resizing
-    if not isinstance(layer, LipschitzLayer) and _graph(layer) is not None and not training:
+    if (
+        not isinstance(layer, LipschitzLayer)
+        and functional_graph(layer) is not None
+        and not training
+    ):
         try:
             inner = walk(layer, rules, visit, inside=(*inside, layer.name))
             outer = _together(incoming, rules.rounding)

@@ -46,6 +46,9 @@ def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float 
         return sum(incoming) if same_shapes else None
     if type(layer) is layers.Average:
         return sum(incoming) / len(incoming) if same_shapes else None
+    if type(layer) in (layers.Maximum, layers.Minimum):
+        # |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|), at each point.
+        return math.sqrt(sum(bound * bound for bound in incoming)) if same_shapes else None
     if type(layer) is layers.Rescaling and not all(
         _fits(np.shape(values), shapes[0]) for values in (layer.scale, layer.offset)
     ):

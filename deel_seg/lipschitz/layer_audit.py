@@ -98,14 +98,19 @@ def _by_design(model: keras.Model) -> float | None:
 def _row(visited: Visited) -> AuditRow:
     layer = visited.layer
     alone = [1.0] * len(visited.incoming)
-    by_weights = bound_by_rules(layer, alone, visited.shapes, BY_WEIGHTS)
+    by_design, by_weights = (
+        bound_by_rules(layer, alone, visited.shapes, rules)
+        if visited.alone is None
+        else visited.alone
+        for rules in (BY_DESIGN, BY_WEIGHTS)
+    )
     kernels = used_kernels(layer)
     below = math.prod(kernel.norm_below() for kernel in kernels)
     above = math.prod(kernel.norm_above() for kernel in kernels)
     return AuditRow(
         name="/".join((*visited.inside, layer.name)),
         type=type(layer).__name__,
-        by_design=bound_by_rules(layer, alone, visited.shapes, BY_DESIGN),
+        by_design=by_design,
         # A layer without a bound makes the walk after this fail, with the reason.
         by_weights=math.nan if by_weights is None else by_weights,
         tightness=above / below if kernels and below > 0 else None,

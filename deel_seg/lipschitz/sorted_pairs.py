@@ -1,0 +1,60 @@
+"""Recognises sorted pairs of channels in a network of Keras' own layers.
+
+`Concatenate([Maximum([a, b]), Minimum([a, b])])`, where a and b are the two halves of the channels
+of one tensor, puts every pair of values in order: at each point a permutation of the values of that
+tensor, and a map that is a permutation at each point, and continuous, does not increase distances.
+Taken one by one the four layers would be bounded by the root of two, or more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from deel_seg.lipschitz.graph_nodes import producer_of
+
+Tensor = Any
+
+
+def sorted_pairs_source(node: Any) -> Tensor | None:
+    """The tensor whose pairs of channels a node puts in order, if that is what it does.
+
+    Args:
+        node: Keras' node of a call in a functional graph.
+    """
+    layer, inputs = node.operation, node.input_tensors
+    if type(layer) is not layers.Concatenate or not _is_last(layer.axis, inputs[0]):
+        return None
+    producers = [producer_of(tensor) for tensor in inputs]
+    kinds = {type(producer.operation) for producer in producers}
+    if len(inputs) != 2 or kinds != {layers.Maximum, layers.Minimum}:
+        return None
+    halves = [[id(tensor) for tensor in producer.input_tensors] for producer in producers]
+    if len(halves[0]) != 2 or sorted(halves[0]) != sorted(halves[1]):
+        return None
+    return _whole(producers[0].input_tensors)
+
+
+def _is_last(axis: int, tensor: Tensor) -> bool:
+    return axis in (-1, len(tensor.shape) - 1)
+
+
+def _whole(parts: Any) -> Tensor | None:
+    """The tensor that two croppings divide between them, along the last axis."""
+    nodes = [producer_of(part) for part in parts]
+    if any(type(node.operation) is not layers.Cropping2D for node in nodes):
+        return None
+    whole = nodes[0].input_tensors[0]
+    channels = whole.shape[-1]
+    if nodes[1].input_tensors[0] is not whole or channels is None:
+        return None
+    kept = []
+    for node in nodes:
+        other_axis, (before, after) = node.operation.cropping
+        if node.operation.data_format != "channels_first" or tuple(other_axis) != (0, 0):
+            return None
+        kept.append((before, channels - after))
+    (_, middle), (start, end) = sorted(kept)
+    # No channel may be in both halves: it would count twice.
+    return whole if middle <= start and end <= channels else None
