@@ -127,9 +127,12 @@ class LipschitzLayer(keras.layers.Layer, LipschitzContract):
 
     def scaled(self, outputs: Tensor, factor: float = 1.0) -> Tensor:
         """`outputs` times `factor` and `k_coef_lip`, rounded down."""
-        dtype = keras.backend.standardize_dtype(outputs.dtype)
-        total = rounded_down(factor * self.k_coef_lip, dtype)
+        total = self.output_factor(keras.backend.standardize_dtype(outputs.dtype), factor)
         return outputs if total == 1.0 else outputs * total
+
+    def output_factor(self, dtype: str, factor: float = 1.0) -> float:
+        """What `scaled` multiplies outputs of that dtype by."""
+        return rounded_down(factor * self.k_coef_lip, dtype)
 
     def _compute_lip_coef(self, input_shape: Any = None) -> float:
         return 1.0

@@ -71,6 +71,18 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
         """The kernel with the values that inference uses: in half precision they are rounded."""
         return Kernel(ops.convert_to_numpy(self.cast_kernel(training=False)), self.strides)
 
+    def divide_by_bound(self) -> None:
+        """Divides the condensed kernel by the bound of its norm, where that is above 1.
+
+        So the bound by design holds of what inference computes, rounding included. It takes as long
+        as proving the norm of a kernel does.
+        """
+        excess = 0.0
+        while (bound := self.used_kernel().norm_above()) > 1.0:
+            # The quotients are rounded, more so in half precision: each round aims lower.
+            self.kernel.assign(self.kernel * ((1.0 - excess) / bound))
+            excess = max(2.0 * excess, 2.0**-23)
+
     def biased(self, outputs: Tensor) -> Tensor:
         """Outputs of the kernel with bias and factor."""
         return self.scaled(outputs if self.bias is None else outputs + self.bias)

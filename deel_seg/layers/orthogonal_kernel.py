@@ -126,13 +126,20 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
 
     def condense(self) -> None:
         """Brings the factors onto the manifold if they are off it, and keeps their kernel."""
-        if not self.built:
-            return
+        if not self.built or self._keeps_its_kernel():
+            return  # A kernel that was divided by its bound stays so.
         for name in self._factor_names:
             self._restore(name)
             # A copy: Keras' JAX trainer gives buffers away, and no two variables may share one.
             getattr(self, f"{name}_of_kernel").assign(ops.copy(getattr(self, name)))
         self.kernel.assign(self._compose(*[ops.convert_to_tensor(f) for f in self.factors]))
+
+    def _keeps_its_kernel(self) -> bool:
+        """Whether the kept kernel is that of the factors as they are."""
+        return all(
+            bool(ops.all(ops.equal(getattr(self, name), getattr(self, f"{name}_of_kernel"))))
+            for name in self._factor_names
+        )
 
     def _restore(self, name: str) -> None:
         """Puts one variable back to the nearest orthonormal matrices, or refuses it."""

@@ -9,7 +9,13 @@ from keras import tree
 
 from deel_seg.certificates import CertifiedMetric
 from deel_seg.layers.lipschitz_layer import Condensable
-from deel_seg.lipschitz import certified_lipschitz_constant, lipschitz_bound
+from deel_seg.layers.orthogonal_convolution import OrthogonalConvolution
+from deel_seg.lipschitz import (
+    UnknownLipschitzBound,
+    certified_lipschitz_constant,
+    lipschitz_bound,
+)
+from deel_seg.vanilla import plain_network
 
 
 @keras.saving.register_keras_serializable("deel_seg")
@@ -58,11 +64,16 @@ class LipschitzModel(keras.Model):
 
         That by design, or the one that the weights prove (`certified_lipschitz_constant`) where it
         is larger: rounding and missed constraints are in there. The norms of kernels that have not
-        changed since are known; for others it takes a second for config S, and some for M2.
+        changed since are known; for others it takes a second for config S, and some for M2. Where
+        the design says nothing, as of an ordinary convolution, it is what the weights prove.
         """
         certified = certified_lipschitz_constant(self)
+        try:
+            by_design = self.lipschitz_constant
+        except UnknownLipschitzBound:
+            return certified
         # Not `max`: where either is NaN it may return the other, and certify with that.
-        return self.lipschitz_constant if self.lipschitz_constant >= certified else certified
+        return by_design if by_design >= certified else certified
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As Keras' `compile`; certified metrics learn the model's constant here."""
@@ -96,7 +107,24 @@ class LipschitzModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def condense(self) -> None:
+        """Fixes the kernels that inference uses, and divides each by its bound if that is above 1.
+
+        So that `lipschitz_constant` holds exactly, whatever was rounded on the way. It lasts until
+        the weights change. Proving the norms takes a second for config S and some for M2, and next
+        to nothing for kernels that were proved before.
+
+        Raises:
+            ValueError: If weights have been pushed off the manifold and cannot be brought back.
+        """
+        self.compose_kernels()
+        for layer in self._flatten_layers(include_self=False):
+            if isinstance(layer, OrthogonalConvolution):
+                layer.divide_by_bound()
+
+    def compose_kernels(self) -> None:
         """Composes every orthogonal kernel once, for inference until the weights change.
+
+        `evaluate` and `predict` do it. What was condensed stays as it is.
 
         Raises:
             ValueError: If weights have been pushed off the manifold and cannot be brought back.
@@ -107,7 +135,7 @@ class LipschitzModel(keras.Model):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras' `evaluate`, on condensed kernels."""
-        self.condense()
+        self.compose_kernels()
         # A BatchNormalization's weights, or a factor set by hand, may have moved the constant,
         # which the compiled function holds as a number.
         if self._bind_metrics(certify=True):
@@ -116,31 +144,32 @@ class LipschitzModel(keras.Model):
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras' `predict`, on condensed kernels."""
-        self.condense()
+        self.compose_kernels()
         return super().predict(*args, **kwargs)
 
     def vanilla_export(self) -> keras.Model:
-        """The same network with orthogonal convolutions and centerings as plain Keras layers.
+        """The same network out of Keras' own layers: it needs this library no longer.
 
-        Same logits to float precision; nothing keeps it Lipschitz if it is trained further. Layers
-        without weights (activations, scaled sums) stay those of `deel_seg.layers`.
+        Sorted pairs of channels become a maximum and a minimum; kernels are condensed, and
+        centerings, factors and weights of sums go into the kernels and biases around them where
+        they can: a shift that meets a border of zeros stays a layer, for the border must stay zero.
+        The logits are the same to float precision, and the constant proved of the plain network,
+        by `certified_lipschitz_constant`, is at most `lipschitz_constant` where that is proved of
+        this one. Nothing keeps it Lipschitz if it is trained further, and nothing refuses images
+        of a size that the strides do not divide.
+
+        Raises:
+            ValueError: If a layer has no form among Keras' own; the message names it.
         """
         self.condense()
-        return _plain_network(self)
+        plain = plain_network(self)
+        try:
+            allowed, proved = self.proved_constant(), certified_lipschitz_constant(plain)
+        except UnknownLipschitzBound:
+            return plain  # Nothing is promised of it.
+        return plain if proved <= allowed else plain_network(self, _below(allowed / proved))
 
 
-def _plain_network(model: keras.Model) -> keras.Model:
-    network = keras.Model(model.input, model.output, name=model.name)
-    exported = keras.models.clone_model(network, clone_function=_plain_layer)
-    for source, target in zip(network.layers, exported.layers, strict=True):
-        if not isinstance(source, (Condensable, keras.Model)):
-            target.set_weights(source.get_weights())
-    return exported
-
-
-def _plain_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, Condensable):
-        return layer.vanilla_export()
-    if isinstance(layer, keras.Model):
-        return _plain_network(layer)
-    return layer.__class__.from_config(layer.get_config())
+def _below(ratio: float) -> float:
+    """A factor that is at most the ratio after what rounding weights to float32 adds."""
+    return ratio * (1.0 - 2.0**-20)

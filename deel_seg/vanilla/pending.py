@@ -1,0 +1,126 @@
+"""A tensor of the plain network, and what is still to be done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import layers
+
+Tensor = Any
+
+
+class Origin(NamedTuple):
+    """What names a layer of the plain network and gives it its dtype: a layer, or a part of one."""
+
+    name: str
+    dtype_policy: Any
+
+
+@dataclass(frozen=True)
+class PlainConvolution:
+    """A convolution that is not part of the network yet, so that what follows can go into it.
+
+    Args:
+        source: The tensor that it is applied to.
+        kind: `layers.Conv2D` or `layers.Conv2DTranspose`.
+        kernel: Float64, as that layer stores it.
+        bias: `(filters,)`, float64.
+        options: The layer's other arguments.
+    """
+
+    source: Tensor
+    kind: type
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    options: dict[str, Any]
+
+    @property
+    def filters(self) -> int:
+        return int(self.kernel.shape[self._filter_axis])
+
+    @property
+    def groups(self) -> int:
+        return self.options.get("groups", 1)
+
+    @property
+    def _filter_axis(self) -> int:
+        return 2 if self.kind is layers.Conv2DTranspose else 3
+
+    def reordered(self, order: np.ndarray) -> PlainConvolution:
+        """With channel `order[i]` in place i."""
+        bias = None if self.bias is None else self.bias[order]
+        return replace(self, kernel=np.take(self.kernel, order, self._filter_axis), bias=bias)
+
+    def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
+        """Adds it to the network, with `scale` and `offset` in its kernel and bias."""
+        bias = None if self.bias is None else scale * self.bias
+        if offset is not None:
+            bias = offset if bias is None else bias + offset
+        layer = self.kind(
+            self.filters, self.kernel.shape[:2], use_bias=bias is not None, **self.options
+        )
+        outputs = layer(self.source)
+        weights = [scale * self.kernel] if bias is None else [scale * self.kernel, bias]
+        layer.set_weights([weight.astype("float32") for weight in weights])
+        return outputs
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A tensor of the Lipschitz network, as what has to be done to one of the plain network.
+
+    Its channel i is `scale * tensor[..., order[i]] + offset[i]`. What layers do to the values of a
+    channel is so handed on to the next convolution, or back to the last, instead of being done by
+    layers of their own.
+
+    Args:
+        tensor: Tensor of the plain network, or a convolution that yields it.
+        origin: The layer of the Lipschitz network it comes from, or an `Origin`.
+        scale: Above 0.
+        offset: `(channels,)`, float64, or `None` for zeros.
+        order: `(channels,)`, integers, or `None` for 0, 1, 2, ...
+    """
+
+    tensor: Tensor | PlainConvolution
+    origin: Any
+    scale: float = 1.0
+    offset: np.ndarray | None = None
+    order: np.ndarray | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a convolution that can still take something in."""
+        return isinstance(self.tensor, PlainConvolution)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is a tensor, and nothing else."""
+        return not self.is_open and self.scale == 1.0 and self.offset is self.order is None
+
+    @property
+    def channels(self) -> int:
+        tensor = self.tensor
+        return tensor.filters if isinstance(tensor, PlainConvolution) else int(tensor.shape[-1])
+
+    def coming_from(self, layer: Any) -> Pending:
+        """The same, with another layer behind it."""
+        return replace(self, origin=layer)
+
+    def scaled(self, factor: float) -> Pending:
+        """Times a factor above 0."""
+        offset = None if self.offset is None else factor * self.offset
+        return replace(self, scale=factor * self.scale, offset=offset)
+
+    def shifted(self, shift: np.ndarray) -> Pending:
+        """Plus a value for each channel."""
+        return replace(self, offset=shift if self.offset is None else self.offset + shift)
+
+    def physical_offset(self) -> np.ndarray | None:
+        """The offset in the order of the tensor's channels."""
+        if self.offset is None or self.order is None:
+            return self.offset
+        placed = np.empty_like(self.offset)
+        placed[self.order] = self.offset
+        return placed
