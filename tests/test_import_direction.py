@@ -23,6 +23,7 @@ ALLOWED = {
     "losses": BASE | {"certificates"},
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},
+    "export": BASE | {"certificates"},
 }
 
 
