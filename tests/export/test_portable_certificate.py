@@ -77,14 +77,15 @@ def assert_tight(logits: np.ndarray, bounds: dict[str, np.ndarray], fraction: An
 @pytest.mark.parametrize("name", CASES)
 def test_sound_and_tight_on_adversarial_logits(name: str) -> None:
     logits = CASES[name]
-    for fraction in (0.01, 0.333, 0.5, 1):
+    for fraction in (0.01, 0.333, 1):
         bounds = certified(logits, fraction=fraction)
         assert not claims_too_much(logits, bounds, fraction=fraction)
         if name not in ("subnormal", "mixed scales", "huge"):
             assert_tight(logits, bounds, fraction)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.one_backend
+@pytest.mark.parametrize("name", ["ties", "binary", "nineteen classes"])
 def test_never_above_the_library(name: str) -> None:
     logits = CASES[name]
     bounds = certified(logits, lipschitz_constant=0.7)
@@ -192,7 +193,10 @@ def test_a_large_image_is_as_tight_as_documented() -> None:
     bounds = certified(margins, eps=[100.0, 700.0])
     # Squares of float32 numbers are exact in float64, and `fsum` rounds but once.
     squares = np.sort(np.float64(margins).ravel()) ** 2
-    radius, exact_radius = float(bounds["stability_radius"][0]), math.sqrt(math.fsum(squares[:2**19]))
+    radius, exact_radius = (
+        float(bounds["stability_radius"][0]),
+        math.sqrt(math.fsum(squares[: 2**19])),
+    )
     assert exact_radius * (1 - float(SLACK)) < radius < exact_radius
     for eps, share in zip([100.0, 700.0], bounds["crs"][0].tolist(), strict=True):
         lost, lost_more = (
@@ -204,40 +208,42 @@ def test_a_large_image_is_as_tight_as_documented() -> None:
 
 
 def many(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0.5, 1, (1, 12, 12, 1)).astype("float32")
+    """Logits of 144 pixels whose differences, squares and sums all have to be rounded."""
+    return np.random.default_rng(seed).normal(size=(1, 12, 12, 2)).astype("float32")
 
 
-def beside_totals(logits: np.ndarray) -> dict[str, Any]:
-    """Budgets that just pay for as many pixels, and half of them."""
+def beside_totals(logits: np.ndarray, constant: float) -> dict[str, Any]:
+    """Budgets that only just pay for so many pixels."""
     costs = sorted(exact.image(logits[0]).costs)
-    roots = [math.sqrt(sum(costs[:number])) for number in range(10, 140, 10)]
-    return {"eps": [np.nextafter(root, math.inf) for root in roots]}
+    roots = [math.sqrt(sum(costs[:number])) / constant for number in range(20, 140, 20)]
+    return {"eps": [np.nextafter(root, 2 * root) for root in roots], "lipschitz_constant": constant}
+
+
+def unchanged(value: Fraction, _: int) -> Fraction:
+    return value
 
 
 @pytest.mark.parametrize(
-    ("broken", "replacement", "caught"),
+    ("broken", "caught"),
     [
-        ("shrunk", lambda value, _: value, {"radius", "stability_radius"}),
-        ("grown", lambda value, _: value, {"crs"}),
-        ("floor_product", lambda n, a, b: n * a // b - 1, {"stability_radius"}),
-        ("running_sums", lambda terms: ops.cumsum(terms, axis=-1) * 1.0001, {"crs"}),
+        ({"shrunk": unchanged}, {"radius"}),
+        ({"shrunk": unchanged, "grown": unchanged}, {"radius", "stability_radius", "crs"}),
+        ({"floor_product": lambda n, a, b: n * a // b - 1}, {"stability_radius"}),
+        ({"running_sums": lambda x: ops.cumsum(x, axis=-1) * 1.0001}, {"stability_radius", "crs"}),
     ],
 )
 def test_a_broken_bound_is_caught(
-    monkeypatch: pytest.MonkeyPatch, broken: str, replacement: Any, caught: set[str]
+    monkeypatch: pytest.MonkeyPatch, broken: dict[str, Any], caught: set[str]
 ) -> None:
+    cases = [(many(seed), beside_totals(many(seed), 0.7 + seed / 10)) for seed in range(6)]
+
     def wrong() -> set[str]:
-        cases = [many(seed) for seed in range(4)]
-        return set().union(
-            *(
-                claims_too_much(logits, certified(logits, **options), **options)
-                for logits in cases
-                for options in [beside_totals(logits)]
-            )
-        )
+        found = [claims_too_much(x, certified(x, **given), **given) for x, given in cases]
+        return set().union(*found)
 
     assert not wrong()
-    monkeypatch.setattr(module, broken, replacement)
+    for name, replacement in broken.items():
+        monkeypatch.setattr(module, name, replacement)
     assert caught <= wrong()
 
 
@@ -262,7 +268,7 @@ def test_narrow_logits_are_read_exactly(narrow: str) -> None:
     ],
 )
 def test_arguments_are_checked(argument: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"`{argument}`.*Received: "):
+    with pytest.raises(ValueError, match=rf"`{argument}`.*Received: "):
         certified(CASES["random"], **{argument: value})
 
 
@@ -275,5 +281,5 @@ def test_arguments_are_checked(argument: str, value: Any) -> None:
     ],
 )
 def test_logits_are_checked(logits: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="`logits`.*Received: "):
+    with pytest.raises(ValueError, match=r"`logits`.*Received: "):
         certified(logits)

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
 
@@ -35,6 +35,7 @@ def test_many_equal_terms_do_not_stand_still() -> None:
     assert abs(Fraction(float(sums[0, -1])) - exact) <= exact * SUM_ROUNDINGS * UNIT * 2
 
 
+@settings(deadline=None)
 @given(st.integers(0, MAX_PIXELS - 1), st.integers(0, 10**6), st.integers(1, 10**6))
 @example(MAX_PIXELS - 1, 999_999, 10**6)
 @example(MAX_PIXELS - 1, 10**6, 10**6)
