@@ -24,6 +24,7 @@ ALLOWED = {
     "losses": BASE | {"certificates"},
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},
+    "export": BASE | {"certificates"},
 }
 
 

@@ -1,0 +1,1 @@
+"""Networks with their certificates, written for other runtimes."""
