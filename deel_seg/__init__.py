@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from deel_seg import certificates, data, layers, lipschitz, losses, models, visualize
+from deel_seg import certificates, data, export, layers, lipschitz, losses, models, visualize
 from deel_seg.models import (
     FCN,
     DeepLabV3,
@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "certificates",
     "data",
+    "export",
     "layers",
     "lipschitz",
     "losses",

@@ -24,7 +24,7 @@ ALLOWED = {
     "losses": BASE | {"certificates"},
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},
-    "export": BASE | {"certificates"},
+    "export": BASE | {"certificates", "lipschitz", "vanilla", "models"},
 }
 
 

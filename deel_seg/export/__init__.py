@@ -1,1 +1,16 @@
-"""Networks with their certificates, written for other runtimes."""
+"""Networks with their certificates, written for other programs."""
+
+from deel_seg.export.loading import load_predictor, verify_folder
+from deel_seg.export.manifest import Manifest, RefusedArtefact
+from deel_seg.export.portable_certificate import portable_certificate
+from deel_seg.export.predictor import CertifiedPredictor, certified_predictor
+
+__all__ = [
+    "CertifiedPredictor",
+    "Manifest",
+    "RefusedArtefact",
+    "certified_predictor",
+    "load_predictor",
+    "portable_certificate",
+    "verify_folder",
+]

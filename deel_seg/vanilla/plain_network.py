@@ -17,7 +17,6 @@ from deel_seg.layers import (
     DepthToSpace,
     GroupSort2,
     ImageLevelPooling,
-    LipschitzLayer,
     MaxMin,
     OrthogonalConv2D,
     OrthogonalConv2DTranspose,
@@ -156,8 +155,25 @@ def _centering(network: PlainNetwork, layer: BatchCentering, values: Sequence[Pe
     return shifted.scaled(layer.output_factor(layer.compute_dtype))
 
 
+def _normalization(
+    network: PlainNetwork, layer: keras.layers.Normalization, values: Sequence[Pending]
+) -> Pending:
+    """One product and one sum, with numbers and not with tensors that a graph has to hold."""
+    if layer.invert or tuple(layer.mean.shape[:-1]) != (1, 1, 1):
+        return Pending(_copy(network, layer)(network.tensor(values[0])), layer)
+    mean, variance = (
+        ops.convert_to_numpy(part).astype("float64").ravel() for part in (layer.mean, layer.variance)
+    )
+    scale = 1.0 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+    rescaling = keras.layers.Rescaling(
+        scale.tolist(), (-mean * scale).tolist(), **network.options(layer)
+    )
+    return Pending(rescaling(network.tensor(values[0])), layer)
+
+
 # By the very class: a subclass may compute anything.
-_RULES: dict[type[LipschitzLayer], _Rule] = {
+_RULES: dict[type, _Rule] = {
+    keras.layers.Normalization: _normalization,
     OrthogonalConv2D: _of_one(convolutions.convolution),
     OrthogonalConv2DTranspose: _of_one(convolutions.convolution),
     MaxMin: _of_one(sorting.sorting),
