@@ -52,7 +52,8 @@ def portable_certificate(
     r"""Lower-bounds the l2 certificates of the prediction in float32, for exported networks.
 
     The numbers are written into the graph as constants. Without tolerance radii are less than 2e-5
-    of their value below the exact ones, and `crs` is hardly below that of a budget 2e-5 larger.
+    of their value below the exact ones, and `crs` is hardly below that of a budget 2e-5 larger;
+    but margins below 2^-48 count as 0 and above 2^48 as 2^48, as everywhere in the library.
 
     Args:
         logits: `(batch, H, W, classes)`, float32 or narrower; the first three sizes may be unknown.
