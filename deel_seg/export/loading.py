@@ -33,7 +33,10 @@ def verify_folder(folder: str | Path, *, fingerprint: str | None = None) -> Mani
     """
     place = Path(folder)
     text = _text(place / MANIFEST)
-    for expected, source in ((_text(place / FINGERPRINT), FINGERPRINT), (fingerprint, "fingerprint")):
+    for expected, source in (
+        (_text(place / FINGERPRINT), FINGERPRINT),
+        (fingerprint, "fingerprint"),
+    ):
         if expected is not None and expected.removesuffix("\n") != text_sha256(text):
             raise RefusedArtefact(
                 f"{MANIFEST} is not the one that was written: its hash is not that of {source}. "

@@ -97,8 +97,9 @@ def _no_number(text: str) -> Any:
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    positive = {"minimum": 0.0, "exclusive_minimum": True}
-    constant = check_real("lipschitz_constant", values["lipschitz_constant"], **positive)
+    constant = check_real(
+        "lipschitz_constant", values["lipschitz_constant"], minimum=0.0, exclusive_minimum=True
+    )
     proved = values["proved_constant"]
     if proved is not None:
         check_real("proved_constant", proved, minimum=0.0, maximum=constant)

@@ -204,16 +204,19 @@ def _with_constant(
     """The plain network, its constant, the one its weights prove, and how the first was found."""
     ours = isinstance(model, LipschitzModel)
     network = model.vanilla_export() if ours else plain_network(model)
+    own = model.proved_constant() if ours else 0.0
     proved: float | None = None
+    obtained = "proved from the exported weights"
     try:
         proved = certified_lipschitz_constant(network)
-        obtained = "proved from the exported weights"
     except UnknownLipschitzBound:
         if not ours:
             raise
         obtained = "proved from the weights of the network before its export"
     # Not less than before: a bound that came out tighter must not certify more.
-    own = max(model.proved_constant(), proved or 0.0) if ours else proved
+    if proved is not None and not proved <= own:
+        own = proved
+    check_real("lipschitz_constant", own, minimum=0.0, exclusive_minimum=True)
     if given is None:
         return network, own, proved, obtained
     constant = check_real("lipschitz_constant", given, minimum=0.0, exclusive_minimum=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 
 from deel_seg._checks import check_choice, received
 
+SIGNATURE = "serving_default"
 _OPSET = 18  # The first with all that is needed in the form tf2onnx writes it.
 
 
@@ -48,46 +50,54 @@ def write_formats(predictor: Any, folder: Path, formats: Sequence[str]) -> None:
         _WRITERS[name](predictor, folder)
 
 
-def _served(predictor: Any) -> tuple[Any, Any]:
-    """A module that holds the network, and its function of images as the signature."""
+def _serving_function(predictor: Any) -> tuple[Any, Any]:
+    """What is served, as a function of images, and what it takes."""
     import tensorflow as tf
 
     spec = tf.TensorSpec(predictor.manifest.input_shape, tf.float32, name="images")
-    module = tf.Module()
-    module.network = predictor.network
-    module.serve = tf.function(predictor.answer, input_signature=[spec], autograph=False)
-    return module, spec
+    return tf.function(predictor.answer, input_signature=[spec], autograph=False), spec
 
 
 def _saved_model(predictor: Any, folder: Path) -> None:
-    import tensorflow as tf
+    _write_saved_model(predictor, folder / "saved_model")
 
-    module, _ = _served(predictor)
-    signatures = {"serving_default": module.serve.get_concrete_function()}
-    tf.saved_model.save(module, str(folder / "saved_model"), signatures=signatures)
+
+def _write_saved_model(predictor: Any, folder: Path) -> None:
+    function, _ = _serving_function(predictor)
+    archive = keras.export.ExportArchive()
+    archive.track(predictor.network)
+    archive.add_endpoint(SIGNATURE, function)
+    archive.write_out(str(folder), verbose=False)
 
 
 def _onnx(predictor: Any, folder: Path) -> None:
-    module, spec = _served(predictor)
-    model, _ = _tf2onnx().convert.from_function(
-        module.serve, input_signature=[spec], opset=_OPSET
-    )
+    function, spec = _serving_function(predictor)
+    model, _ = _tf2onnx().convert.from_function(function, input_signature=[spec], opset=_OPSET)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
 def _tflite(predictor: Any, folder: Path) -> None:
     import tensorflow as tf
 
-    module, _ = _served(predictor)
-    with warnings.catch_warnings():
-        # Of a package to come that will hold the converter.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions(
-            [module.serve.get_concrete_function()], module
+    # By way of a SavedModel of Keras: converted from a function, the variables stay outside.
+    with tempfile.TemporaryDirectory() as place:
+        _write_saved_model(predictor, Path(place) / "saved_model")
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            f"{place}/saved_model", signature_keys=[SIGNATURE]
         )
-    # Float32 only, and nothing that LiteRT does not bring along.
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    (folder / "model.tflite").write_bytes(converter.convert())
+        # Float32 only, and nothing that LiteRT does not bring along.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        content = converter.convert()
+    with warnings.catch_warnings():
+        # Its interpreter is to move to the package ai-edge-litert, which need not be here.
+        warnings.simplefilter("ignore")
+        details = tf.lite.Interpreter(model_content=content).get_tensor_details()
+    if any("ReadVariable" in tensor["name"] for tensor in details):
+        raise RuntimeError(
+            "The converted network reads its weights from variables that LiteRT does not set. "
+            + received(network=predictor.network.name)
+        )
+    (folder / "model.tflite").write_bytes(content)
 
 
 def _tf2onnx() -> Any:

@@ -11,6 +11,7 @@ from keras import ops
 
 from deel_seg._backend import IS_TENSORFLOW
 from deel_seg._checks import check_real
+from deel_seg.layers.stored_weights import add_checksum, without_checksum
 
 Tensor = Any
 
@@ -136,6 +137,14 @@ class LipschitzLayer(keras.layers.Layer, LipschitzContract):
 
     def _compute_lip_coef(self, input_shape: Any = None) -> float:
         return 1.0
+
+    def save_own_variables(self, store: Any) -> None:
+        weights: dict[str, Any] = {}
+        super().save_own_variables(weights)
+        add_checksum(store, weights)
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(without_checksum(self.name, store))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -12,6 +12,7 @@ from keras import ops
 from deel_seg._backend import vjp
 from deel_seg._checks import received
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
+from deel_seg.layers.stored_weights import CHECKSUM, add_checksum, without_checksum
 from deel_seg.parametrizations import (
     AdaptiveOrthogonalKernel,
     Orthonormal,
@@ -178,18 +179,18 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
     def save_own_variables(self, store: Any) -> None:
         # The kept kernel is left out: it follows from the factors, and a file in which the two
         # disagree should not exist.
-        for name, variable in self._saved_variables().items():
-            store[name] = variable
+        add_checksum(store, self._saved_variables())
 
     def load_own_variables(self, store: Any) -> None:
         expected = self._saved_variables()
-        if set(store.keys()) != set(expected):
+        if set(store.keys()) != {*expected, CHECKSUM}:
             raise ValueError(
-                f"Layer {self.name!r} expects the weights {sorted(expected)}. "
+                f"Layer {self.name!r} expects the weights {sorted(expected)}, and their checksum. "
                 + received(weights=sorted(store.keys()))
             )
+        stored = without_checksum(self.name, store)
         for name, variable in expected.items():
-            variable.assign(store[name])
+            variable.assign(stored[name])
         for name in self._factor_names:
             self._restore(name)
 

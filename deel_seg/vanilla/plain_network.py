@@ -162,7 +162,8 @@ def _normalization(
     if layer.invert or tuple(layer.mean.shape[:-1]) != (1, 1, 1):
         return Pending(_copy(network, layer)(network.tensor(values[0])), layer)
     mean, variance = (
-        ops.convert_to_numpy(part).astype("float64").ravel() for part in (layer.mean, layer.variance)
+        ops.convert_to_numpy(part).astype("float64").ravel()
+        for part in (layer.mean, layer.variance)
     )
     scale = 1.0 / np.maximum(np.sqrt(variance), keras.config.epsilon())
     rescaling = keras.layers.Rescaling(

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from deel_seg.layers import OrthogonalConv2D
+from deel_seg.layers import BatchCentering, OrthogonalConv2D, ScaledAdd, stored_weights
+from deel_seg.layers.stored_weights import CHECKSUM
 from tests.layers.contract import functional
 from tests.linear_map import exceeds, matrix_of
 
@@ -23,12 +27,17 @@ def built() -> Any:
     return layer
 
 
-def _tamper(path: Path, factor: str, change: Any) -> None:
+def _tamper(path: Path, factor: str, change: Any, *, mended: bool = True) -> None:
+    """Edits weights, and their checksum too as somebody would who knows how."""
     with h5py.File(path, "r+") as file:
         found = []
         file.visititems(lambda name, item: found.append(name) if name.endswith(factor) else None)
         (name,) = found
         file[name][...] = change(file[name][...])
+        if mended:
+            weights = {key: item[...] for key, item in file[name].parent.items()}
+            del weights[CHECKSUM]
+            file[name].parent[CHECKSUM][...] = stored_weights._checksum(weights)
 
 
 # Having met our refusal, Keras tries other ways into the file and warns of those.
@@ -44,6 +53,74 @@ def test_a_tampered_file_is_brought_back_or_refused(factor: str, tmp_path: Path)
     _tamper(tmp_path / "a.weights.h5", factor, lambda values: np.nan * values)
     with pytest.raises(ValueError, match=r"'edge'.*NaN"):
         model.load_weights(tmp_path / "a.weights.h5")
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize("factor", ["projectors", "matrix", "bias", CHECKSUM])
+def test_an_edited_file_is_refused_by_its_checksum(factor: str, tmp_path: Path) -> None:
+    model = functional(built(), SHAPE[-1])
+    model.save_weights(tmp_path / "a.weights.h5")
+    model.load_weights(tmp_path / "a.weights.h5")
+    _tamper(tmp_path / "a.weights.h5", factor, lambda values: values + 1, mended=False)
+    with pytest.raises(ValueError, match=r"'edge' in the file are not those that were written"):
+        model.load_weights(tmp_path / "a.weights.h5")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "mixed_float16"])
+def test_every_layer_with_weights_keeps_a_checksum(dtype: str, tmp_path: Path) -> None:
+    image = keras.Input((None, None, 3), dtype=dtype if dtype == "bfloat16" else "float32")
+    x = BatchCentering(dtype=dtype)(OrthogonalConv2D(4, 3, dtype=dtype)(image))
+    model = keras.Model(image, ScaledAdd(learned=True, dtype=dtype)([x, x]))
+    path = tmp_path / "a.weights.h5"
+    model.save_weights(path)
+    model.load_weights(path)
+    found: list[str] = []
+    with h5py.File(path) as file:
+        file.visit(lambda name: found.append(name) if name.endswith(CHECKSUM) else None)
+    assert len(found) == 3
+
+
+@pytest.fixture(scope="module", params=["a.weights.h5", "a.keras"])
+def written(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, bytes]:
+    """A model, a file of it, and what that holds."""
+    keras.utils.set_random_seed(0)
+    model, path = functional(built(), SHAPE[-1]), tmp_path_factory.mktemp("files") / request.param
+    (model.save if path.suffix == ".keras" else model.save_weights)(path)
+    return model, path, path.read_bytes()
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path)
+    model = functional(built(), SHAPE[-1])
+    model.load_weights(path)
+    return model
+
+
+def test_what_was_written_is_read(written: tuple[Any, Path, bytes]) -> None:
+    model, path, _ = written
+    for weight, expected in zip(_read(path).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+# A byte in what a format leaves free, or in its own bookkeeping, changes no weight.
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_no_flipped_byte_changes_a_weight(
+    written: tuple[Any, Path, bytes], data: st.DataObject
+) -> None:
+    model, path, content = written
+    flipped = bytearray(content)
+    flipped[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(flipped))
+    try:
+        read = _read(path)
+    except Exception as error:
+        assert str(error)
+        return
+    for weight, expected in zip(read.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_a_file_never_holds_a_kernel(tmp_path: Path) -> None:
