@@ -31,6 +31,7 @@ _LIGHT = f"--augmentation '{json.dumps(LIGHT)}'"
 RUNS = {
     "camvid_own": f"{_CAMVID} {_OWN} --epochs 80",
     "camvid_s": f"{_CAMVID} --config S {_LIGHT} --epochs 100",
+    "camvid_m1": f"--data camvid --size 64 80 --temperature 40 --config M1 {_LIGHT} --epochs 12",
     "camvid_twin": f"{_CAMVID} {_TWIN} {_LIGHT} --epochs 113",
     "pets_own": f"{_PETS} {_OWN} --epochs 20",
     "kvasir_own": f"{_KVASIR} {_OWN} --epochs 20",
@@ -39,6 +40,7 @@ RUNS = {
 TITLES = {
     "camvid_own": "CamVid, residual blocks",
     "camvid_s": "CamVid, the paper's S",
+    "camvid_m1": "CamVid at 64x80, the paper's M1, trained briefly",
     "camvid_twin": "CamVid, unconstrained twin of S",
     "pets_own": "Pets, residual blocks",
     "kvasir_own": "Kvasir, residual blocks",
