@@ -97,7 +97,8 @@ def load_predictor(
                 f"The weights prove the constant {proved!r}, which is above the manifest's. "
                 + received(lipschitz_constant=manifest.lipschitz_constant)
             )
-    return CertifiedPredictor(network, manifest)
+    written = _text(Path(folder) / FINGERPRINT).removesuffix("\n")
+    return CertifiedPredictor(network, manifest, written)
 
 
 def _text(path: Path) -> str:

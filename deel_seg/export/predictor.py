@@ -35,10 +35,13 @@ class CertifiedPredictor:
     Args:
         network: A network of Keras' own layers, from images to logits.
         manifest: What is stated of it.
+        fingerprint: That of the folder it was loaded from.
     """
 
-    def __init__(self, network: keras.Model, manifest: Manifest) -> None:
-        self.network, self.manifest = network, manifest
+    def __init__(
+        self, network: keras.Model, manifest: Manifest, fingerprint: str | None = None
+    ) -> None:
+        self.network, self.manifest, self.fingerprint = network, manifest, fingerprint
         self._compiled = compiled(self.answer, xla=False)
 
     def __call__(self, images: Any) -> dict[str, Tensor]:
@@ -93,7 +96,8 @@ class CertifiedPredictor:
             self.network.save(place / "network.keras")
             write_formats(self, place, formats)
 
-        return write_folder(Path(folder), write, self.manifest)
+        self.fingerprint = write_folder(Path(folder), write, self.manifest)
+        return self.fingerprint
 
 
 def _nan_unless_same_size(

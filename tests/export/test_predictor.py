@@ -149,6 +149,7 @@ def test_the_same_after_loading(folder: Path, predictor: CertifiedPredictor) -> 
     for name, values in predictor(IMAGES).items():
         np.testing.assert_array_equal(numbers(loaded(IMAGES)[name]), numbers(values))
     assert loaded.manifest.eps == tuple(EPS)
+    assert loaded.fingerprint == predictor.fingerprint
 
 
 def test_the_manifest_says_what_it_rests_on(folder: Path, model: Any) -> None:

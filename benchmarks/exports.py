@@ -1,0 +1,115 @@
+"""Exports the networks that `benchmarks/trainings.py` has trained, and compares them.
+
+    python benchmarks/exports.py                 all Lipschitz ones whose checkpoint is in runs/NAME
+    python benchmarks/exports.py camvid_s        some of them
+    python benchmarks/exports.py --runs FOLDER   whose checkpoints are in FOLDER/NAME
+
+What `vanilla_export` gives is compared with the network on images of the test split: its logits, its
+certified accuracy and radii as a predictor, its proved constant, and the time of a call beside that
+of the library's network and of the unconstrained twin of the same config, by turns. Writes
+benchmarks/results/NAME/export.json, which `benchmarks/report.py` makes a table of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import deel_seg  # noqa: E402
+from benchmarks.trainings import RESULTS, RUNS  # noqa: E402
+from deel_seg.certificates import stability_radius, worst_case_stability  # noqa: E402
+from deel_seg.lipschitz import certified_lipschitz_constant  # noqa: E402
+
+IMAGES = 8
+TURNS = 15
+SIZE = 256  # Of the images that are timed.
+EPS = 0.1
+
+
+def export_run(name: str, folder: Path) -> dict[str, Any]:
+    """Exports the best checkpoint of a run."""
+    arguments = json.loads((RESULTS / name / "results.json").read_text())["arguments"]
+    model = keras.models.load_model(folder / name / "best.keras", compile=False)
+    data = deel_seg.data.load(arguments["data"], "test", arguments["size"], batch_size=IMAGES)
+    images = np.asarray(next(iter(data))[0])
+    predictor = deel_seg.export.certified_predictor(model, eps=[EPS])
+    plain, answers = predictor.network, predictor(images)
+    logits, exported = (ops.convert_to_numpy(each(images)) for each in (model, plain))
+    before = {
+        "stability_radius": stability_radius(logits, lipschitz_constant=model.proved_constant()),
+        "crs": worst_case_stability(logits, eps=EPS, lipschitz_constant=model.proved_constant()),
+    }
+    after = {name: ops.convert_to_numpy(answers[name]).reshape(-1) for name in before}
+    return {
+        "by_design": model.lipschitz_constant,
+        "certified": certified_lipschitz_constant(model),
+        "exported": certified_lipschitz_constant(plain),
+        "relative_difference": float(np.max(np.abs(logits - exported)) / np.max(np.abs(logits))),
+        "before": {name: float(np.mean(ops.convert_to_numpy(v))) for name, v in before.items()},
+        "after": {name: float(np.mean(values)) for name, values in after.items()},
+        "better_than_before": sum(
+            int(np.sum(after[name] > ops.convert_to_numpy(values)))
+            for name, values in before.items()
+        ),
+        "seconds": timed({"library": model, "exported": plain, "twin": twin_of(model)}),
+        "images": IMAGES,
+        "size": SIZE,
+        "eps": EPS,
+    }
+
+
+def twin_of(model: deel_seg.LipDeepLabV3) -> keras.Model:
+    """The unconstrained network of the same config."""
+    arguments = model.get_config()
+    return deel_seg.DeepLabV3(
+        arguments["config"], arguments["num_classes"], arguments["input_shape"]
+    )
+
+
+def timed(models: dict[str, keras.Model]) -> dict[str, float]:
+    """Median seconds of a call on one image, by turns, in a compiled function."""
+    image = tf.constant(np.random.default_rng(0).random((1, SIZE, SIZE, 3), dtype="float32"))
+    calls = {
+        name: tf.function(lambda x, model=model: model(x, training=False))
+        for name, model in models.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(TURNS + 2):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call(image).numpy()
+            if turn >= 2:  # The first calls trace, and fill caches.
+                seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def main() -> None:
+    """Exports what there is a checkpoint of."""
+    parser = argparse.ArgumentParser(description="Exports the trained networks.")
+    lipschitz = [name for name, options in RUNS.items() if "--model" not in options]
+    parser.add_argument("names", nargs="*", default=lipschitz, help="names of runs")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the runs")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if not (arguments.runs / name / "best.keras").exists():
+            print(f"{name}: no checkpoint in {arguments.runs}", flush=True)
+            continue
+        found = export_run(name, arguments.runs)
+        print(name, json.dumps(found), flush=True)
+        (RESULTS / name / "export.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
