@@ -177,6 +177,16 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
         layer.set_weights([ops.convert_to_numpy(weight) for weight in weights])
 
     def save_own_variables(self, store: Any) -> None:
+        # Said and not refused: what was trained is not to be lost.
+        for name in self._factor_names:
+            error = float(np.max(orthonormality_error(getattr(self, name))))
+            if not error <= ON_MANIFOLD:
+                warnings.warn(
+                    f"The weights {name!r} of layer {self.name!r} are saved as they are, but they "
+                    f"are not orthonormal (error {error:.2g}): loading them brings them back, or "
+                    "refuses them.",
+                    stacklevel=2,
+                )
         # The kept kernel is left out: it follows from the factors, and a file in which the two
         # disagree should not exist.
         add_checksum(store, self._saved_variables())

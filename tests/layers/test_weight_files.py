@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_a_tampered_file_is_brought_back_or_refused(factor: str, tmp_path: Path)
     _tamper(tmp_path / "a.weights.h5", factor, lambda values: np.nan * values)
     with pytest.raises(ValueError, match=r"'edge'.*NaN"):
         model.load_weights(tmp_path / "a.weights.h5")
+
+
+@pytest.mark.parametrize("change", [lambda w: 1.5 * w, lambda w: np.nan * w])
+def test_weights_off_the_manifold_are_told_when_they_are_saved(change: Any, tmp_path: Path) -> None:
+    model = functional(built(), SHAPE[-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.save_weights(tmp_path / "a.weights.h5")
+    matrix = model.layers[-1].matrix
+    matrix.assign(change(np.asarray(matrix)))
+    with pytest.warns(UserWarning, match=r"'matrix' of layer 'edge' are saved as they are"):
+        model.save_weights(tmp_path / "a.weights.h5")
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
