@@ -4,9 +4,9 @@
     python benchmarks/exports.py camvid_s        some of them
     python benchmarks/exports.py --runs FOLDER   whose checkpoints are in FOLDER/NAME
 
-What `vanilla_export` gives is compared with the network on images of the test split: its logits, its
-certified accuracy and radii as a predictor, its proved constant, and the time of a call beside that
-of the library's network and of the unconstrained twin of the same config, by turns. Writes
+What `vanilla_export` gives is compared with the network on images of the test split: its logits,
+its certificates as a predictor, its proved constant, and the time of a call beside that of the
+library's network and of the unconstrained twin of the same config, by turns. Writes
 benchmarks/results/NAME/export.json, which `benchmarks/report.py` makes a table of.
 """
 

@@ -134,17 +134,19 @@ def exports(runs: dict[str, Run]) -> str:
         for name, run in exported.items()
     ]
     first = next(iter(exported.values()))
+    size = first["size"]
     better = sum(run["better_than_before"] for run in exported.values())
     return f"""## Exported networks
 
-The same checkpoints out of Keras' own layers (`vanilla_export`): the constant proved of the library's
-network and of the exported one, the largest difference of a logit relative to the largest logit, and
-the means over {first["images"]} images of the test split of CRS({first["eps"]}) and stability@50, by the library's
-certificates and by the exported predictor's, which take off a tolerance for what other programs
-round. Certificates that came out better than before: {better}. The last two columns are the time of a
-call on one image of {first["size"]}x{first["size"]} pixels over that of the unconstrained twin, on two cores: what is above 1
-goes into halves of the channels that are copied to be compared, and into the shifts in front of
-borders of zeros, where the twin's normalisation and activation are one with its convolution.
+The same checkpoints out of Keras' own layers (`vanilla_export`): the constant proved of the
+library's network and of the exported one, the largest difference of a logit relative to the largest
+logit, and means over {first["images"]} images of the test split of CRS({first["eps"]}) and
+stability@50, by the library's certificates and by the exported predictor's, which take off a
+tolerance for what other programs round. Certificates that came out better than before: {better}.
+The last two columns are the time of a call on one image of {size}x{size} pixels over that of the
+unconstrained twin, on two cores. What is above 1 goes into halves of the channels that are copied
+to be compared, and into the shifts in front of borders of zeros, where the twin's normalisation and
+activation are one with its convolution.
 (`python benchmarks/exports.py`)
 
 {table(header, rows)}
