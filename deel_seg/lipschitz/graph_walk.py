@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from keras.layers import Resizing
 
 from deel_seg.layers import LipschitzLayer
+from deel_seg.lipschitz.graph import carried, functional_graph
 
 Shapes = Sequence[tuple[int | None, ...]]
 
@@ -63,31 +64,17 @@ def walk(
         ValueError: If the model is no functional graph.
     """
     name = getattr(model, "name", model)
-    graph = _graph(model)
+    graph = functional_graph(model)
     if graph is None:
         raise ValueError(
             "A Lipschitz constant is known of functional (and built sequential) models only, "
             f"whose `call` is Keras' own. Received: model={name!r}"
         )
-    bounds: dict[int, float] = {id(tensor): 1.0 for tensor in graph.inputs}
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            incoming = [bounds[id(tensor)] for tensor in node.input_tensors]
-            outgoing = _bound_of(node, incoming, rules, visit, inside)
-            for tensor in node.outputs:
-                bounds[id(tensor)] = outgoing
-    return _together([bounds[id(tensor)] for tensor in graph.outputs], rules.rounding)
 
+    def step(node: Any, incoming: list[float]) -> list[float]:
+        return [_bound_of(node, incoming, rules, visit, inside)] * len(node.outputs)
 
-def _graph(model: Any) -> Any | None:
-    """The functional graph that `model` runs, if that is all it runs."""
-    module = getattr(getattr(type(model), "call", None), "__module__", None)
-    if module == "keras.src.models.sequential":
-        return model._functional
-    # A subclass with a `call` of its own has a graph too, but may compute anything.
-    return model if module == "keras.src.models.functional" else None
+    return _together(carried(graph, [1.0] * len(graph.inputs), step), rules.rounding)
 
 
 def _together(bounds: list[float], rounding: float) -> float:
@@ -109,7 +96,11 @@ def _bound_of(
     # But for our own layers, bounds hold at inference only: `layer(x, training=True)` has none.
     # Keras calls a Resizing so by default, and it does the same then.
     training = bool(node.arguments.kwargs.get("training")) and type(layer) is not Resizing
-    if not isinstance(layer, LipschitzLayer) and _graph(layer) is not None and not training:
+    if (
+        not isinstance(layer, LipschitzLayer)
+        and functional_graph(layer) is not None
+        and not training
+    ):
         try:
             inner = walk(layer, rules, visit, inside=(*inside, layer.name))
             outer = _together(incoming, rules.rounding)
