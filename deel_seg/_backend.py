@@ -184,6 +184,17 @@ def _tensor_float_32() -> bool:
     return enabled and bool(tf.config.list_logical_devices("GPU"))
 
 
+def product_precision() -> str:
+    """What this process brings the factors of float32 products to: the coarsest it may choose."""
+    if IS_TENSORFLOW:
+        return "tf32" if _tensor_float_32() else "float32"
+    asked = jax.config.jax_default_matmul_precision
+    if jax.default_backend() == "cpu" or asked in ("highest", "float32"):
+        return "float32"
+    on_gpu = jax.default_backend() == "gpu"
+    return "tf32" if on_gpu and asked in (None, "default", "high", "tensorfloat32") else "bfloat16"
+
+
 def read_at_run_time(variable: Any, on_host: Callable[[], Any]) -> Any:
     """Value of a scalar float32 variable at the time a compiled step runs, not when it was traced.
 

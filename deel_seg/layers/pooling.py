@@ -14,6 +14,12 @@ from deel_seg.layers.lipschitz_layer import LipschitzLayer
 Tensor = Any
 
 
+def _at_least_float32(inputs: Tensor) -> Tensor:
+    """Half precision is too coarse for a long sum; float64 stays."""
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
+
+
 class WindowPooling(LipschitzLayer):
     """Pools disjoint windows; what is left at the bottom and right border is dropped.
 
@@ -88,7 +94,7 @@ class ScaledL2NormPooling2D(WindowPooling):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        squares = self._window_mean(ops.square(ops.cast(inputs, "float32"))) * self._pixels
+        squares = self._window_mean(ops.square(_at_least_float32(inputs))) * self._pixels
         # max(norm, tiny) has the bound of the norm, and a gradient at zero.
         norms = ops.sqrt(ops.maximum(squares, 1e-12))
         return self.scaled(ops.cast(norms, self.compute_dtype))
@@ -115,7 +121,7 @@ class ImageLevelPooling(LipschitzLayer):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        mean = ops.mean(ops.cast(inputs, "float32"), axis=(1, 2), keepdims=True)
+        mean = ops.mean(_at_least_float32(inputs), axis=(1, 2), keepdims=True)
         mean = ops.broadcast_to(ops.cast(mean, self.compute_dtype), ops.shape(inputs))
         return self.scaled(mean)
 

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from deel_seg.lipschitz.audit_rounding import LogitRounding
+
 DRIFT = 1e-3
 """Relative excess of a bound from the weights over the design's from which a layer has drifted."""
 
@@ -48,6 +50,7 @@ class Audit:
         by_design: Its constant by design; `None` if a layer has none.
         certified: Its constant proved from the weights.
         seen: The largest ratio seen at some images; `None` where none were given.
+        rounding: What rounding adds to the logits, at the same images.
     """
 
     model: str
@@ -55,6 +58,7 @@ class Audit:
     by_design: float | None
     certified: float
     seen: float | None = None
+    rounding: LogitRounding | None = None
 
     @property
     def holds(self) -> bool:
@@ -64,11 +68,14 @@ class Audit:
     @property
     def consistent(self) -> bool:
         """Whether nothing was seen that is proved not to be."""
-        return self.seen is None or self.seen <= self.certified
+        rounding = self.rounding is None or self.rounding.consistent
+        return rounding and (self.seen is None or self.seen <= self.certified)
 
     @property
     def verdict(self) -> str:
         """In a sentence."""
+        if self.rounding is not None and not self.rounding.consistent:
+            return f"CONTRADICTION: {self.rounding} Please report this."
         if not self.consistent:
             return (
                 f"CONTRADICTION: a ratio of {self.seen:.6g} was seen, above the proved "
@@ -95,6 +102,7 @@ class Audit:
             "by_design": self.by_design,
             "certified": self.certified,
             "seen": self.seen,
+            "rounding": None if self.rounding is None else dataclasses.asdict(self.rounding),
             "holds": self.holds,
             "verdict": self.verdict,
             "layers": rows,
@@ -125,6 +133,8 @@ class Audit:
         lines.insert(1, _line(["-" * width for width in widths], widths))
         if self.seen is not None:
             lines += ["", f"Largest ratio seen: {_number(self.seen)}."]
+        if self.rounding is not None:
+            lines += ["", str(self.rounding)]
         return _written("\n".join([*lines, "", self.verdict]) + "\n", path)
 
     def __str__(self) -> str:

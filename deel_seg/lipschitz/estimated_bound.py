@@ -64,7 +64,7 @@ def estimate_lipschitz_constant(
     >>> 1.7 < estimate_lipschitz_constant(model, images, verbose=0) <= 2.0
     True
     """
-    images = _check_images(images)
+    images = check_images(images)
     iterations = check_integer("iterations", iterations, minimum=1)
     batch_size = check_integer("batch_size", batch_size, minimum=1)
     dtype = accumulation_dtype()
@@ -94,7 +94,8 @@ def estimate_lipschitz_constant(
     return best * (1.0 - _ROUNDING[dtype])
 
 
-def _check_images(images: Any) -> Any:
+def check_images(images: Any) -> Any:
+    """`images` as an array `(count, height, width, channels)`, finite, or raises."""
     images = ops.convert_to_numpy(images)
     if images.ndim != 4 or not len(images):
         raise ValueError(

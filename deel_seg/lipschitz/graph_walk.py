@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from keras.layers import Resizing
 
 from deel_seg.layers import LipschitzLayer
-from deel_seg.lipschitz.graph_nodes import functional_graph
+from deel_seg.lipschitz.graph import carried, functional_graph
 from deel_seg.lipschitz.image_means import image_means_source
 from deel_seg.lipschitz.sorted_pairs import sorted_pairs_source
 
@@ -73,22 +73,20 @@ def walk(
             "A Lipschitz constant is known of functional (and built sequential) models only, "
             f"whose `call` is Keras' own. Received: model={name!r}"
         )
-    bounds: dict[int, float] = {id(tensor): 1.0 for tensor in graph.inputs}
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            incoming = [bounds[id(tensor)] for tensor in node.input_tensors]
-            source = _source_of_pattern(node)
-            if id(source) in bounds:
-                outgoing = bounds[id(source)]
-                if visit is not None:
-                    visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
-            else:
-                outgoing = _bound_of(node, incoming, rules, visit, inside)
-            for tensor in node.outputs:
-                bounds[id(tensor)] = outgoing
-    return _together([bounds[id(tensor)] for tensor in graph.outputs], rules.rounding)
+    bounds = {id(tensor): 1.0 for tensor in graph.inputs}
+
+    def step(node: Any, incoming: list[float]) -> list[float]:
+        source = source_of_pattern(node)
+        if id(source) in bounds:
+            outgoing = bounds[id(source)]
+            if visit is not None:
+                visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
+        else:
+            outgoing = _bound_of(node, incoming, rules, visit, inside)
+        bounds.update((id(tensor), outgoing) for tensor in node.outputs)
+        return [outgoing] * len(node.outputs)
+
+    return _together(carried(graph, [1.0] * len(graph.inputs), step), rules.rounding)
 
 
 def _together(bounds: list[float], rounding: float) -> float:
@@ -97,7 +95,7 @@ def _together(bounds: list[float], rounding: float) -> float:
     return math.sqrt(sum(bound * bound for bound in bounds)) * rounding
 
 
-def _source_of_pattern(node: Any) -> Any | None:
+def source_of_pattern(node: Any) -> Any | None:
     """The tensor that layers which end here turn into one of the same bound, if they do."""
     sources = (recognise(node) for recognise in (sorted_pairs_source, image_means_source))
     return next((source for source in sources if source is not None), None)

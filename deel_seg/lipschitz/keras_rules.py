@@ -16,7 +16,7 @@ from keras import layers, ops
 Shapes = Sequence[tuple[int | None, ...]]
 
 # Rearranging, dropping or zero-filling values, and what does nothing at inference.
-_UNIT = (
+UNIT_LAYERS = (
     layers.Flatten, layers.Reshape, layers.Permute, layers.Identity,
     layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D,
     layers.Cropping1D, layers.Cropping2D, layers.Cropping3D,
@@ -41,7 +41,7 @@ def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float 
     """
     # Broadcasting repeats values, and a repeated value counts more than once.
     same_shapes = len(set(shapes)) == 1
-    if type(layer) in (layers.Add, layers.Subtract) or _is_operation(layer, "Add", "Subtract"):
+    if type(layer) in (layers.Add, layers.Subtract) or is_operation(layer, "Add", "Subtract"):
         # An array added to a tensor is a translation and no incoming bound.
         return sum(incoming) if same_shapes else None
     if type(layer) is layers.Average:
@@ -53,7 +53,7 @@ def keras_bound(layer: Any, incoming: Sequence[float], shapes: Shapes) -> float 
         _fits(np.shape(values), shapes[0]) for values in (layer.scale, layer.offset)
     ):
         return None
-    if type(layer) is layers.Concatenate or _is_operation(layer, "Concatenate"):
+    if type(layer) is layers.Concatenate or is_operation(layer, "Concatenate"):
         return math.sqrt(sum(bound * bound for bound in incoming))
     factor = _factor(layer)
     return None if factor is None or len(incoming) != 1 else factor * incoming[0]
@@ -65,14 +65,14 @@ def _fits(values: Sequence[int], shape: Sequence[int | None]) -> bool:
     return len(values) <= len(shape) and all(value in (1, size) for value, size in pairs)
 
 
-def _is_operation(layer: Any, *names: str) -> bool:
+def is_operation(layer: Any, *names: str) -> bool:
     """Whether it is `keras.ops`' function of that name, as `x + y` in a functional graph."""
     return type(layer).__module__ == "keras.src.ops.numpy" and type(layer).__name__ in names
 
 
 def _factor(layer: Any) -> float | None:
     # Subclasses may compute anything, so a rule holds for the very class it was written for.
-    if type(layer) in _UNIT:
+    if type(layer) in UNIT_LAYERS:
         return 1.0
     rule = _RULES.get(type(layer))
     return None if rule is None else rule(layer)
@@ -114,9 +114,9 @@ def _up_sampling(layer: Any) -> float | None:
 
 
 def _batch_normalization(layer: Any) -> float:
-    scale = 1.0 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
+    scale = 1.0 / np.sqrt(as_float64(layer.moving_variance) + layer.epsilon)
     if layer.gamma is not None:
-        scale = scale * _array(layer.gamma)
+        scale = scale * as_float64(layer.gamma)
     # The layer forms this factor in float32, with three roundings.
     return float(np.max(np.abs(scale))) * (1.0 + 2.0**-21)
 
@@ -124,7 +124,7 @@ def _batch_normalization(layer: Any) -> float:
 def _normalization(layer: Any) -> float | None:
     if layer.invert:
         return None
-    variance = np.min(_array(layer.variance))
+    variance = np.min(as_float64(layer.variance))
     # The layer takes the root in float32, which may round it down.
     deviation = min(np.sqrt(variance), float(np.sqrt(np.float32(variance))))
     return float(1.0 / max(deviation, keras.config.epsilon()))
@@ -136,7 +136,8 @@ def _rescaling(layer: Any) -> float:
     return float(max(np.max(np.abs(scale)), np.max(np.abs(scale.astype("float32")))))
 
 
-def _array(values: Any) -> np.ndarray:
+def as_float64(values: Any) -> np.ndarray:
+    """Values of a tensor or variable in float64, which holds lower precisions exactly."""
     return ops.convert_to_numpy(values).astype("float64")
 
 

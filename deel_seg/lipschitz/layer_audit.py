@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from deel_seg.lipschitz.audit_rounding import logit_rounding
 from deel_seg.lipschitz.audit_table import Audit, AuditRow
 from deel_seg.lipschitz.certified_bound import BY_WEIGHTS
 from deel_seg.lipschitz.estimated_bound import estimate_lipschitz_constant
@@ -37,12 +38,13 @@ def audit(
     Each row holds a layer's own bound, for inputs of bound 1: by design, from its weights, and how
     tight the latter is. A layer whose weights have moved away from what they were designed to be
     has `drifted`, and stands out in the table. Below are the constants of the whole network, the
-    lower estimate at some images if there are any, and a verdict.
+    lower estimate at some images if there are any, and a verdict; with images, also how far
+    rounding moves a logit: measured there, and proved for images of their size and range.
 
     Args:
         model: Functional (or sequential, built) Keras model.
         images: `(count, height, width, channels)` for the lower estimate, which takes some passes
-            through the network; `None` leaves it out.
+            through the network, and for the rounding of the logits; `None` leaves both out.
         iterations: Steps of the search behind the estimate.
         verbose: 1 shows progress: a large layer takes seconds.
 
@@ -75,7 +77,9 @@ def audit(
         rows.append(_row(visited))
         bar.add(1)
     # All norms are known by now.
-    return Audit(model.name, rows, _by_design(model), walk(model, BY_WEIGHTS), seen)
+    certified = walk(model, BY_WEIGHTS)
+    rounding = None if images is None else logit_rounding(model, images, verbose=verbose)
+    return Audit(model.name, rows, _by_design(model), certified, seen, rounding)
 
 
 def _layers_of(model: keras.Model) -> list[Visited]:

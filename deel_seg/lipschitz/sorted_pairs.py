@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import layers
 
-from deel_seg.lipschitz.graph_nodes import producer_of
+from deel_seg.lipschitz.graph import producer_of
 
 Tensor = Any
 

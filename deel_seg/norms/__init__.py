@@ -4,6 +4,7 @@ NumPy in float64, with the rounding of every step taken into account: what is re
 below the norm of the numbers given.
 """
 
+from deel_seg.norms.absolute_norm import absolute_norm_above
 from deel_seg.norms.convolution_norm import convolution_norm_above, convolution_norm_below
 from deel_seg.norms.kept_norms import kept_convolution_norm
 from deel_seg.norms.kernel import Kernel
@@ -11,6 +12,7 @@ from deel_seg.norms.matrix_norm import largest_norm_above, matrix_norms_above
 
 __all__ = [
     "Kernel",
+    "absolute_norm_above",
     "convolution_norm_above",
     "convolution_norm_below",
     "kept_convolution_norm",

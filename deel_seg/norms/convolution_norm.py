@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deel_seg.norms.matrix_norm import UNIT, frobenius_above, largest_norm_above, product_error
+from deel_seg.norms.taps import on_patches, with_holes
 from deel_seg.norms.trigonometric import inflation, values_on_grid
 
 Array = NDArray[Any]
@@ -102,10 +103,10 @@ def convolution_norm_above(
     kernel = np.ldexp(kernel, -exponent)
     if max(strides) > 1 and max(dilation) > 1:
         # A tap's place in its patch depends on the holes.
-        kernel, dilation = _with_holes(kernel, dilation), (1, 1)
+        kernel, dilation = with_holes(kernel, dilation), (1, 1)
     bounds = []
     for part in np.split(kernel, groups, axis=-1):
-        taps = _on_patches(part, strides)
+        taps = on_patches(part, strides)
         if taps.shape[-1] > taps.shape[-2]:
             taps = np.swapaxes(taps, -1, -2)  # All taps transposed: the same singular values.
         bound, excess = _nearly_orthogonal(taps, tightness)
@@ -131,8 +132,8 @@ def convolution_norm_below(
     """
     kernel = np.asarray(kernel).astype("float64")
     if max(strides) > 1 and max(dilation) > 1:
-        kernel = _with_holes(kernel, dilation)
-    taps = _on_patches(kernel, strides)
+        kernel = with_holes(kernel, dilation)
+    taps = on_patches(kernel, strides)
     points = tuple(1 if size == 1 else 4 for size in taps.shape[:2])
     lines, columns = np.arange(points[0]), np.arange(points[1] // 2 + 1)
     values, _ = values_on_grid(taps, points, lines, columns)
@@ -142,23 +143,6 @@ def convolution_norm_below(
         norms = np.linalg.norm(vectors, axis=(-2, -1), keepdims=True)
         vectors = vectors / np.where(norms > 0, norms, 1.0)
     return float(np.max(np.linalg.norm(values @ vectors, axis=(-2, -1))))
-
-
-def _with_holes(kernel: Array, dilation: tuple[int, int]) -> Array:
-    height, width = ((size - 1) * d + 1 for size, d in zip(kernel.shape[:2], dilation, strict=True))
-    dense = np.zeros((height, width, *kernel.shape[2:]))
-    dense[:: dilation[0], :: dilation[1]] = kernel
-    return dense
-
-
-def _on_patches(kernel: Array, strides: tuple[int, int]) -> Array:
-    """The taps `(height, width, features of a patch, channels out)` of a stride of 1."""
-    (kh, kw, cin, cout), (sh, sw) = kernel.shape, strides
-    height, width = -(-kh // sh), -(-kw // sw)
-    padded = np.zeros((height * sh, width * sw, cin, cout))
-    padded[:kh, :kw] = kernel
-    patches = padded.reshape(height, sh, width, sw, cin, cout).transpose(0, 2, 1, 3, 4, 5)
-    return patches.reshape(height, width, sh * sw * cin, cout)
 
 
 def _nearly_orthogonal(taps: Array, tightness: float) -> tuple[float, float]:

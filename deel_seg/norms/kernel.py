@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deel_seg.norms.absolute_norm import absolute_norm_above
 from deel_seg.norms.convolution_norm import convolution_norm_below
 from deel_seg.norms.kept_norms import kept_convolution_norm
 
@@ -35,6 +36,12 @@ class Kernel(NamedTuple):
             dilation=self.dilation,
             groups=self.groups,
             circular=self.circular,
+        )
+
+    def absolute_norm_above(self) -> float:
+        """As `deel_seg.norms.absolute_norm_above`."""
+        return absolute_norm_above(
+            self.values, self.strides, dilation=self.dilation, groups=self.groups
         )
 
     def norm_below(self) -> float:

@@ -28,7 +28,7 @@ from deel_seg.layers import (
     SizeMultiple,
     SpaceToDepth,
 )
-from deel_seg.lipschitz import functional_graph
+from deel_seg.lipschitz.graph import functional_graph
 from deel_seg.vanilla import convolutions, merging, resampling, sorting
 from deel_seg.vanilla.network import PlainNetwork
 from deel_seg.vanilla.pending import Pending
