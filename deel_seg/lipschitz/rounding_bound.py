@@ -16,6 +16,7 @@ from deel_seg.lipschitz.graph import carried, functional_graph, single_graph
 from deel_seg.lipschitz.kernel_steps import kernel_steps
 from deel_seg.lipschitz.rounding_rules import steps_of
 from deel_seg.lipschitz.rounding_step import Sizes, after, converted
+from deel_seg.lipschitz.sorted_pairs import sorted_pairs_source
 
 
 class UnknownRoundingBound(ValueError):
@@ -106,7 +107,19 @@ def logit_error_bound(
 
 
 def _through(graph: Any, start: Sequence[_Carried], products: str) -> list[_Carried]:
-    return carried(graph, start, lambda node, incoming: _step(node, incoming, products))
+    found = {id(tensor): one for tensor, one in zip(graph.inputs, start, strict=True)}
+
+    def step(node: Any, incoming: list[_Carried]) -> list[_Carried]:
+        source = sorted_pairs_source(node)
+        if id(source) in found:
+            # Comparing rounds nothing, and what is sorted has the norm that it had.
+            outgoing = [_Carried(found[id(source)].tensor, found[id(source)].sizes)]
+        else:
+            outgoing = _step(node, incoming, products)
+        found.update(zip(map(id, node.outputs), outgoing, strict=True))
+        return outgoing
+
+    return carried(graph, start, step)
 
 
 def _step(node: Any, incoming: list[_Carried], products: str) -> list[_Carried]:
