@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates import becoming, class_fold
+from deel_seg.certificates import becoming, class_fold, level_cost
 from deel_seg.certificates.becoming import becoming_margins
 from tests.certificates.anew import compiled_anew
 from tests.certificates.cases import CASES
@@ -158,7 +158,7 @@ def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) ->
     else:
         # Every class above has to be passed on its own, as if costs added up.
         monkeypatch.setattr(becoming._Pass, "_newton", lambda self, levels: levels * 0.0)
-        monkeypatch.setattr(becoming, "_LOST", 2.0)
+        monkeypatch.setattr(level_cost, "_LOST", 2.0)
         monkeypatch.setattr(
             becoming._Pass,
             "_filled",
