@@ -12,7 +12,7 @@ from keras import ops
 
 from deel_seg._backend import materialised
 from deel_seg.certificates.class_fold import channel, fold_classes
-from deel_seg.certificates.class_lanes import additions, lane_sums, largest_of_lanes
+from deel_seg.certificates.class_lanes import LANES, additions, lane_sums, largest_of_lanes
 from deel_seg.certificates.level_cost import margins_at_level
 from deel_seg.certificates.margins import usable_margins
 from deel_seg.certificates.rounding import LARGEST, TINY, raised
@@ -211,9 +211,9 @@ class _LanePass(_Pass):
 
     def __init__(self, logits: Tensor, own: Tensor, class_id: Tensor, *others: Any) -> None:
         super().__init__(logits, own, class_id, *others)
-        some = largest_of_lanes(logits, own, class_id, self.num_classes, _IN_CACHE)
+        some = largest_of_lanes(logits, own, class_id, self.num_classes)
         zero = ops.zeros(ops.shape(own), dtype="float32")
-        self.some = _Pass(some, zero, -1, self.tolerance, _IN_CACHE, self.leaving)
+        self.some = _Pass(some, zero, -1, self.tolerance, LANES, self.leaving)
 
     def largest(self) -> Tensor:
         return self.some.largest()

@@ -17,33 +17,31 @@ from deel_seg.certificates.class_fold import widened
 
 Tensor = Any
 
-_WIDTH = 16  # Lanes of a sum: two vectors of the usual processor.
+LANES = 16  # Two vectors of the usual processor.
 _FARTHEST = 2.0**127  # No finite distance counts as larger.
 
 
-def lanes(logits: Tensor, num_classes: int, width: int) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Logits of consecutive classes and their ids, `(batch, H, W, width)` and `(width,)`.
+def lanes(logits: Tensor, num_classes: int) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Logits of consecutive classes and their ids, `(batch, H, W, LANES)` and `(LANES,)`.
 
-    Where the number of classes, at least `width`, is no multiple of it, the last ones overlap
+    Where the number of classes, at least `LANES`, is no multiple of it, the last ones overlap
     those before, and the id of a class that was there already is -1.
     """
-    for start in range(0, num_classes, width):
-        first = min(start, num_classes - width)
-        ids = np.arange(first, first + width, dtype="int32")
-        yield widened(logits[..., first : first + width]), np.where(ids < start, -1, ids)
+    for start in range(0, num_classes, LANES):
+        first = min(start, num_classes - LANES)
+        ids = np.arange(first, first + LANES, dtype="int32")
+        yield widened(logits[..., first : first + LANES]), np.where(ids < start, -1, ids)
 
 
-def largest_of_lanes(
-    logits: Tensor, own: Tensor, class_id: Tensor, num_classes: int, width: int
-) -> Tensor:
+def largest_of_lanes(logits: Tensor, own: Tensor, class_id: Tensor, num_classes: int) -> Tensor:
     """Largest distance of the other classes of each lane to class k, whose logit is `own`.
 
     Returns:
-        `(batch, H, W, width)`, float32: the distances of different classes, far below 0 where
+        `(batch, H, W, LANES)`, float32: the distances of different classes, far below 0 where
             there are none; some of them inf where a logit is not finite, and only there.
     """
-    largest = ops.full((*ops.shape(own), width), -_FARTHEST, dtype="float32")
-    for values, ids in lanes(logits, num_classes, width):
+    largest = ops.full((*ops.shape(own), LANES), -_FARTHEST, dtype="float32")
+    for values, ids in lanes(logits, num_classes):
         distance = ops.minimum(ops.cast(values - own[..., None], "float32"), _FARTHEST)
         distance = ops.where(ops.isfinite(values), distance, math.inf)
         left_out = ops.logical_or(ids < 0, ops.equal(class_id, ids))
@@ -53,7 +51,7 @@ def largest_of_lanes(
 
 def additions(num_classes: int) -> int:
     """How many additions a term of `lane_sums` goes through at most."""
-    return -(-num_classes // _WIDTH) + _WIDTH
+    return -(-num_classes // LANES) + LANES
 
 
 def lane_sums(
@@ -61,13 +59,13 @@ def lane_sums(
 ) -> tuple[Tensor, Tensor]:
     """Sums over the classes of two functions of their logits, `(batch, H, W)` float32 each.
 
-    `terms` is handed logits `(batch, H, W, 1, lanes)`. Each lane adds up its own terms before the
+    `terms` is handed logits `(batch, H, W, 1, LANES)`. Each lane adds up its own terms before the
     lanes are added up, both in any order. The two sums are one array, for the compiler makes of
     each array a loop of its own, which reads all logits anew.
     """
     is_first = np.array([[True], [False]])
     total: Tensor = 0.0
-    for values, ids in lanes(logits, num_classes, _WIDTH):
+    for values, ids in lanes(logits, num_classes):
         term = ops.where(is_first, *terms(values[..., None, :]))
         total = total + (ops.where(ids >= 0, term, 0.0) if (ids < 0).any() else term)
     sums = ops.sum(total, axis=-1)

@@ -148,10 +148,10 @@ def test_the_search_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Fraction(float(got[place])) ** 2 / 2 <= exact_cost(logits[place], 40, 2)
 
 
-def counted_twice(logits: Any, num_classes: int, width: int) -> Iterator[tuple[Any, np.ndarray]]:
-    for start in range(0, num_classes, width):
-        first = min(start, num_classes - width)
-        yield logits[..., first : first + width], np.arange(first, first + width)
+def counted_twice(logits: Any, num_classes: int) -> Iterator[tuple[Any, np.ndarray]]:
+    for start in range(0, num_classes, 16):
+        first = min(start, num_classes - 16)
+        yield logits[..., first : first + 16], np.arange(first, first + 16)
 
 
 @pytest.mark.parametrize("fault", ["no correction", "counted twice", "too few additions"])

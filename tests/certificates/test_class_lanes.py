@@ -22,7 +22,7 @@ def whole(classes: int) -> np.ndarray:
 def test_every_class_once(classes: int) -> None:
     logits = whole(classes)
     found = []
-    for values, ids in lanes(ops.convert_to_tensor(logits), classes, 16):
+    for values, ids in lanes(ops.convert_to_tensor(logits), classes):
         assert values.shape[-1] == ids.size == 16
         assert (numbers(values)[..., ids >= 0] == logits[..., ids[ids >= 0]]).all()
         found += ids[ids >= 0].tolist()
@@ -43,9 +43,9 @@ def test_sums(classes: int) -> None:
 
 @pytest.mark.parametrize("classes", CLASSES)
 def test_no_term_goes_through_more_additions(classes: int) -> None:
-    # In a sum of ones each addition at most doubles what is there, and one lane takes them in turn.
-    turns = len(list(lanes(ops.convert_to_tensor(whole(classes)), classes, 16)))
-    assert additions(classes) >= turns - 1 + 15
+    # Those of its own lane, and then those of the lanes, in the worst order.
+    turns = len(list(lanes(ops.convert_to_tensor(whole(classes)), classes)))
+    assert additions(classes) >= (turns - 1) + (16 - 1)
 
 
 @pytest.mark.parametrize("classes", [33, 41, 150])
@@ -53,16 +53,14 @@ def test_largest_are_distances_of_different_classes(classes: int) -> None:
     logits = np.random.default_rng(1).permutation(classes).astype("float32").reshape(1, 1, 1, -1)
     for k in (0, classes - 1):
         own = ops.convert_to_tensor(logits[..., k])
-        found = numbers(
-            largest_of_lanes(ops.convert_to_tensor(logits), own, k, classes, 32)
-        ).ravel()
+        found = numbers(largest_of_lanes(ops.convert_to_tensor(logits), own, k, classes)).ravel()
         there = found[found > -1e30]
         others = np.delete(logits.ravel(), k) - logits.ravel()[k]
-        assert len(set(there)) == there.size >= 31
+        assert len(set(there)) == there.size >= 15
         assert np.isin(there, others).all() and there.max() == others.max()
 
 
 def test_half_precision_is_widened() -> None:
     narrow = ops.cast(ops.convert_to_tensor(whole(17)), "bfloat16")
-    for values, _ in lanes(narrow, 17, 16):
+    for values, _ in lanes(narrow, 17):
         assert numbers(values).dtype == np.float32
