@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable
@@ -11,17 +12,17 @@ from keras import ops
 
 from deel_seg._backend import materialised
 from deel_seg.certificates.class_fold import channel, fold_classes
+from deel_seg.certificates.class_lanes import LANES, additions, lane_sums, largest_of_lanes
+from deel_seg.certificates.level_cost import margins_at_level
 from deel_seg.certificates.margins import usable_margins
 from deel_seg.certificates.rounding import LARGEST, TINY, raised
 
 Tensor = Any
 
-_UNIT = 2.0**-24  # Unit roundoff of float32, in which this is computed.
 _LARGEST = 5  # Distances that are sorted to start the search,
 _STEPS = 3  # and Newton's steps in the pass that does so,
-_IN_CACHE = 32  # as long as there are no more classes; above, each step is a pass of its own,
-_PASSES = 4  # of which there are more, for going on after them is dear.
-_LOST = 2.0**-18  # Share of a cost that a level may fall short by before the search goes on.
+_IN_CACHE = 32  # as long as there are no more classes. Of more the largest of each lane do so,
+_PASSES = 3  # and then each step is a pass of its own; going on after these is dear.
 
 
 def becoming_margins(
@@ -57,7 +58,9 @@ def becoming_margins(
     """
     if leaving is None:
         leaving = ops.zeros(ops.shape(logits)[:-1], dtype="bool")
-    pass_over = _Pass(logits, class_id, logit_tolerance, num_classes, leaving)
+    own = channel(logits, 0 if num_classes == 1 else class_id)
+    kind = _Pass if num_classes <= _IN_CACHE else _LanePass
+    pass_over = kind(logits, own, class_id, logit_tolerance, num_classes, leaving)
     if num_classes == 1:
         return pass_over.signed()
     if p != 2:
@@ -71,15 +74,14 @@ class _Pass:
     def __init__(
         self,
         logits: Tensor,
+        own: Tensor,
         class_id: Tensor,
         logit_tolerance: Tensor,
         num_classes: int,
         leaving: Tensor,
     ) -> None:
         self.logits, self.class_id, self.num_classes = logits, class_id, num_classes
-        self.in_cache = num_classes <= _IN_CACHE
-        self.leaving, self.tolerance = leaving, logit_tolerance
-        self.own = channel(logits, 0) if num_classes == 1 else channel(logits, class_id)
+        self.own, self.leaving, self.tolerance = own, leaving, logit_tolerance
         moved = raised(2.0 * logit_tolerance + 2 * TINY, 4)
         self.moved = ops.cast(moved, "float32") * (1 + 2.0**-22)
 
@@ -102,13 +104,9 @@ class _Pass:
         are classes at most. After a few of them hardly a pixel needs more; where one does, the
         search goes on for all.
         """
-        levels = self._once(self._first_pass(self._first_level))
-        if not self.in_cache:
-            levels = self._risen(levels, _PASSES)
+        levels = self._first_levels()
         margins = self._once(lambda: self._filled(levels))
-        return ops.cond(
-            ops.any(margins < 0), lambda: ops.abs(self._searched(levels, margins)), lambda: margins
-        )
+        return ops.abs(self._searched(levels, margins))
 
     def _risen(self, levels: Tensor, steps: int) -> Tensor:
         """Levels after some of Newton's steps, each a pass over the logits."""
@@ -123,10 +121,16 @@ class _Pass:
             return ops.logical_and(step < self.num_classes, ops.any(margins < 0))
 
         def body(step: Any, levels: Tensor, _: Tensor) -> tuple[Any, Tensor, Tensor]:
-            risen = self._risen(levels, 1)
-            return step + 1, risen, self._once(lambda: self._filled(risen))
+            pass_over = copy.copy(self)
+            # Were they the same at each step, the compiler would keep all distances in memory.
+            pass_over.own = ops.where(step < 0, math.nan, self.own)
+            risen = pass_over._risen(levels, 1)
+            return step + 1, risen, self._once(lambda: pass_over._filled(risen))
 
         return ops.while_loop(searching, body, (ops.convert_to_tensor(0), levels, margins))[-1]
+
+    def _first_levels(self) -> Tensor:
+        return self._once(self._first_pass(self._first_level))
 
     def _first_level(self, *largest: Tensor) -> Tensor:
         """Largest mean of 0 and some of the largest distances, and Newton's steps from there."""
@@ -134,7 +138,7 @@ class _Pass:
         for number, distance in enumerate(largest, start=1):
             total = total + distance
             level = ops.maximum(level, total * (1 / (number + 1)))
-        for _ in range(_STEPS if self.in_cache else 0):
+        for _ in range(_STEPS):
             level = self._newton(level)
         return level
 
@@ -171,8 +175,7 @@ class _Pass:
 
         def step(state: Any, logit: Tensor, _: Any) -> Any:
             largest, number, excess, squares = state
-            distance = ops.cast(logit - self.own, "float32") - self.moved
-            distance = ops.minimum(distance, LARGEST)
+            distance = self._distance(logit - self.own)
             over = ops.maximum(distance - levels, 0.0)
             number = number + ops.cast(over > 0, "float32")
             return ops.maximum(largest, distance), number, excess + over, squares + over * over
@@ -181,8 +184,15 @@ class _Pass:
         state = (zero, zero, zero, zero)
         return fold_classes(step, state, self.logits, self.num_classes)
 
+    def _distance(self, difference: Tensor) -> Tensor:
+        return ops.minimum(ops.cast(difference, "float32") - self.moved, LARGEST)
+
+    def _rising(self, levels: Tensor) -> tuple[Tensor, ...]:
+        """Number of distances above a level and sum of their excess."""
+        return self._above(levels)[1:3]
+
     def _newton(self, levels: Tensor) -> Tensor:
-        _, number, excess, _ = self._above(levels)
+        number, excess = self._rising(levels)
         risen = levels + ops.maximum(excess - levels, 0.0) / (1.0 + number)
         return ops.where(self.leaving, levels, risen)
 
@@ -192,28 +202,40 @@ class _Pass:
         return ops.where(ops.isnan(levels), math.nan, margins)
 
 
-def margins_at_level(
-    level: Tensor, largest: Tensor, number: Tensor, excess: Tensor, squares: Tensor
-) -> Tensor:
-    r"""Margins by what it costs at least to meet, wherever the level stands.
+class _LanePass(_Pass):
+    """The same passes over more classes than the cache keeps, many of them side by side.
 
-    As $\phi'' \ge 2$ and $\phi' = 2 g$, $\min \phi \ge \phi(\tau) - g(\tau)^2$ at any level $\tau$.
-
-    Rounding: the distances are within 3 units, a common factor the cost is homogeneous in; each
-    excess and its square add 3, sums of n terms n - 1, and the rest less than 6.
-
-    Args:
-        level: Float32, any shape.
-        largest: The largest distance.
-        number: Number of distances above the level.
-        excess: Sum of how far they are above it.
-        squares: Sum of the squares of that.
-
-    Returns:
-        As `becoming_margins`; negative where the level is too far from the best one.
+    The largest distances of the lanes are some of all distances: what stands in the way at least.
+    They make a first pass over far fewer logits, and a first level not above the best one.
     """
-    gap = ops.abs(level - excess) + (number + 4.0) * (4 * _UNIT) * (level + excess)
-    lost, most = gap * gap * (1 + 4 * _UNIT), level * level + squares
-    cost = ops.maximum((most - lost) * (1 - (2 * number + 24) * _UNIT), 0.0)
-    margins = ops.maximum(usable_margins(largest, 0.0), usable_margins(ops.sqrt(2.0 * cost), 0.0))
-    return ops.where(lost > most * _LOST, -margins, margins)
+
+    def __init__(self, logits: Tensor, own: Tensor, class_id: Tensor, *others: Any) -> None:
+        super().__init__(logits, own, class_id, *others)
+        some = largest_of_lanes(logits, own, class_id, self.num_classes)
+        zero = ops.zeros(ops.shape(own), dtype="float32")
+        self.some = _Pass(some, zero, -1, self.tolerance, LANES, self.leaving)
+
+    def largest(self) -> Tensor:
+        return self.some.largest()
+
+    def _first_levels(self) -> Tensor:
+        return self._risen(self.some._first_levels(), _PASSES)
+
+    def _rising(self, levels: Tensor) -> tuple[Tensor, ...]:
+        return self._sums(levels, lambda over: (ops.cast(over > 0, "float32"), over))
+
+    def _above(self, levels: Tensor) -> tuple[Tensor, ...]:
+        """As that of classes one by one, with the number of additions in place of the distances."""
+        largest = self._distance(ops.max(self.some.logits, axis=-1))
+        sums = self._sums(levels, lambda over: (over, over * over))
+        return ops.maximum(largest, 0.0), additions(self.num_classes), *sums
+
+    def _sums(
+        self, levels: Tensor, terms: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, ...]:
+        own, levels = self.own[..., None, None], levels[..., None, None]
+        return lane_sums(
+            lambda logits: terms(ops.maximum(self._distance(logits - own) - levels, 0.0)),
+            self.logits,
+            self.num_classes,
+        )

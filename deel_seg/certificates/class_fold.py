@@ -17,7 +17,13 @@ _BLOCK = 32
 
 def channel(logits: Tensor, index: Any) -> Tensor:
     """Logits of one class, `(batch, H, W)`; half precision is widened exactly."""
-    values = logits[..., index] if isinstance(index, int) else ops.take(logits, index, axis=-1)
+    return widened(
+        logits[..., index] if isinstance(index, int) else ops.take(logits, index, axis=-1)
+    )
+
+
+def widened(values: Tensor) -> Tensor:
+    """The same values, as float32 where they are of half precision."""
     if keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16"):
         return ops.cast(values, "float32")
     return values

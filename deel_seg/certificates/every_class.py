@@ -9,9 +9,9 @@ from typing import Any
 from keras import ops
 
 from deel_seg._backend import materialised, segment_sum
-from deel_seg.certificates.becoming import margins_at_level
 from deel_seg.certificates.class_fold import channel, fold_classes
 from deel_seg.certificates.class_items import ClassItems
+from deel_seg.certificates.level_cost import margins_at_level
 from deel_seg.certificates.margins import usable_margins
 from deel_seg.certificates.pixels import kept_pixels, label_count, named_class
 from deel_seg.certificates.rounding import LARGEST, TINY, raised

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates import becoming, class_fold
+from deel_seg.certificates import becoming, class_fold, level_cost
 from deel_seg.certificates.becoming import becoming_margins
 from tests.certificates.anew import compiled_anew
 from tests.certificates.cases import CASES
@@ -49,7 +50,7 @@ def exact_cost(pixel: Any, k: int, p: float, tolerance: float = 0.0) -> Fraction
         return Fraction(0)
     if p != 2:
         return above[0]
-    level = max(sum(above[:m], Fraction(0)) / (m + 1) for m in range(1, len(above) + 1))
+    level = max(total / (m + 1) for m, total in enumerate(itertools.accumulate(above), start=1))
     return level**2 + sum((gap - level) ** 2 for gap in above if gap > level)
 
 
@@ -149,16 +150,20 @@ def test_the_search_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
             assert Fraction(float(got[place])) ** 2 / 2 <= exact_cost(CASES[name][place], 0, 2)
 
 
+def uncorrected(level: Any, largest: Any, additions: Any, excess: Any, squares: Any) -> Any:
+    return level_cost.margins_at_level(level, largest, additions, level, squares)
+
+
 @pytest.mark.parametrize("fault", ["no correction", "all classes at once"])
 def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "no correction":
         # The cost at a level that is not the best one, as if it were.
         monkeypatch.setattr(becoming._Pass, "_newton", lambda self, levels: levels * 0.5)
-        monkeypatch.setattr(ops, "abs", ops.zeros_like)
+        monkeypatch.setattr(becoming, "margins_at_level", uncorrected)
     else:
         # Every class above has to be passed on its own, as if costs added up.
         monkeypatch.setattr(becoming._Pass, "_newton", lambda self, levels: levels * 0.0)
-        monkeypatch.setattr(becoming, "_LOST", 2.0)
+        monkeypatch.setattr(level_cost, "_LOST", 2.0)
         monkeypatch.setattr(
             becoming._Pass,
             "_filled",
