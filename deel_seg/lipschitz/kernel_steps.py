@@ -66,7 +66,8 @@ def _of_kernel(kernel: Kernel, terms: int, factor: float = 1.0, **options: Any) 
         stored=options.pop("stored", 0) + 1,
         summed=terms,
         factors=True,
-        weights=kernel.values.size,
+        # What vanishes in the sum may be multiplied again.
+        weights=kernel.values.size * max(1.0, factor),
         **options,
     )
 

@@ -46,7 +46,7 @@ class Step(NamedTuple):
     stored: int = 0
     summed: int = 0
     factors: bool = False
-    weights: int = 0
+    weights: float = 0.0
 
 
 class Sizes(NamedTuple):
