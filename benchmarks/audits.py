@@ -10,20 +10,16 @@ folder that DEEL_SEG_DATA names. `benchmarks/report.py` makes the table of it.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from pathlib import Path
-
-import keras
-import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import deel_seg  # noqa: E402
-from benchmarks.trainings import RESULTS, RUNS  # noqa: E402
+from benchmarks.checkpoints import best_checkpoint, for_each_run  # noqa: E402
+from benchmarks.trainings import RUNS  # noqa: E402
 
 IMAGES = 8
 ITERATIONS = 30
@@ -31,10 +27,7 @@ ITERATIONS = 30
 
 def audit_run(name: str, folder: Path) -> dict[str, object]:
     """Audits the best checkpoint of a run on images of its test split."""
-    arguments = json.loads((RESULTS / name / "results.json").read_text())["arguments"]
-    model = keras.models.load_model(folder / name / "best.keras", compile=False)
-    data = deel_seg.data.load(arguments["data"], "test", arguments["size"], batch_size=IMAGES)
-    images = np.asarray(next(iter(data))[0])
+    model, images = best_checkpoint(name, folder, IMAGES)
     start = time.perf_counter()
     deel_seg.lipschitz.audit(model)
     seconds = time.perf_counter() - start
@@ -43,20 +36,5 @@ def audit_run(name: str, folder: Path) -> dict[str, object]:
     return {**found.to_dict(), "seconds": seconds, "images": IMAGES, "iterations": ITERATIONS}
 
 
-def main() -> None:
-    """Audits what there is a checkpoint of."""
-    parser = argparse.ArgumentParser(description="Audits the trained networks.")
-    parser.add_argument("names", nargs="*", default=list(RUNS), help="names of runs")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the runs")
-    arguments = parser.parse_args()
-    for name in arguments.names:
-        if not (arguments.runs / name / "best.keras").exists():
-            print(f"{name}: no checkpoint in {arguments.runs}", flush=True)
-            continue
-        print(name, flush=True)
-        found = audit_run(name, arguments.runs)
-        (RESULTS / name / "audit.json").write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    for_each_run(audit_run, "audit.json", list(RUNS), "Audits the trained networks.")

@@ -12,8 +12,6 @@ benchmarks/results/NAME/export.json, which `benchmarks/report.py` makes a table 
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -28,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import deel_seg  # noqa: E402
-from benchmarks.trainings import RESULTS, RUNS  # noqa: E402
+from benchmarks.checkpoints import best_checkpoint, for_each_run  # noqa: E402
+from benchmarks.trainings import RUNS  # noqa: E402
 from deel_seg.certificates import stability_radius, worst_case_stability  # noqa: E402
 from deel_seg.lipschitz import certified_lipschitz_constant  # noqa: E402
 
@@ -40,10 +39,7 @@ EPS = 0.1
 
 def export_run(name: str, folder: Path) -> dict[str, Any]:
     """Exports the best checkpoint of a run."""
-    arguments = json.loads((RESULTS / name / "results.json").read_text())["arguments"]
-    model = keras.models.load_model(folder / name / "best.keras", compile=False)
-    data = deel_seg.data.load(arguments["data"], "test", arguments["size"], batch_size=IMAGES)
-    images = np.asarray(next(iter(data))[0])
+    model, images = best_checkpoint(name, folder, IMAGES)
     predictor = deel_seg.export.certified_predictor(model, eps=[EPS])
     plain, answers = predictor.network, predictor(images)
     logits, exported = (ops.convert_to_numpy(each(images)) for each in (model, plain))
@@ -95,21 +91,6 @@ def timed(models: dict[str, keras.Model]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
-def main() -> None:
-    """Exports what there is a checkpoint of."""
-    parser = argparse.ArgumentParser(description="Exports the trained networks.")
-    lipschitz = [name for name, options in RUNS.items() if "--model" not in options]
-    parser.add_argument("names", nargs="*", default=lipschitz, help="names of runs")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the runs")
-    arguments = parser.parse_args()
-    for name in arguments.names:
-        if not (arguments.runs / name / "best.keras").exists():
-            print(f"{name}: no checkpoint in {arguments.runs}", flush=True)
-            continue
-        found = export_run(name, arguments.runs)
-        print(name, json.dumps(found), flush=True)
-        (RESULTS / name / "export.json").write_text(json.dumps(found, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    lipschitz = [name for name, options in RUNS.items() if "--model" not in options]
+    for_each_run(export_run, "export.json", lipschitz, "Exports the trained networks.")
