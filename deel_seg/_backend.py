@@ -97,6 +97,22 @@ def float_bits(values: Any) -> Any:
     return jax.lax.bitcast_convert_type(values, "int32")
 
 
+def truncated(values: Any) -> Any:
+    """The largest float32 numbers not above `values`, which are positive and normal in float32.
+
+    A cast rounds to nearest, and XLA may leave out a cast there and back, so that comparing would
+    not show which way.
+    """
+    if keras.backend.standardize_dtype(values.dtype) == "float32":
+        return values
+    if IS_TENSORFLOW:
+        bits = tf.bitcast(values, tf.int64)
+    else:
+        bits = jax.lax.bitcast_convert_type(values, "int64")
+    # 29 bits less of the mantissa, and the exponent counted from 127 and not 1023.
+    return bits_float(ops.cast(ops.right_shift(bits, 29) - ((1023 - 127) << 23), "int32"))
+
+
 def bits_float(bits: Any) -> Any:
     """The float32 values of int32 bit patterns."""
     if IS_TENSORFLOW:

@@ -2,131 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.class_groups import Groups, check_class_groups, groups_around
 from deel_seg.certificates.class_ids import check_class_id
-from deel_seg.certificates.class_iou_bound import (
-    IouTables,
-    iou_tables,
-    least_cost,
-    least_surplus,
-)
-from deel_seg.certificates.class_items import ClassItems, class_items
+from deel_seg.certificates.class_iou_core import compiled_radius, compiled_worst_case
 from deel_seg.certificates.confusion_metrics import iou
-from deel_seg.certificates.costs import capacity, radius_below
-from deel_seg.certificates.frontier import frontier
 from deel_seg.certificates.inputs import (
     CertificateInputs,
     check_eps,
     check_inputs,
     check_labels_given,
 )
-from deel_seg.certificates.rounding import to_float32_below
 
 Tensor = Any
-
-_STATIC = ("p", "ignore_class", "num_classes", "class_groups")
-_SORTED = 2**14  # Pixels up to which sorting them costs little, and the optimum is exact.
-_SECTIONS, _ROUNDS = 32, 5  # Ratios tried at once, and how often the best is narrowed: 2^-25.
-
-
-def worst_iou(tables: IouTables, capacities: Tensor) -> Tensor:
-    """Lower-bounds the IoU over all that each capacity pays for, `(batch, queries)`.
-
-    Every ratio tried either holds or does not; of those that hold the largest is returned.
-    """
-    batch, queries = ops.shape(tables.num_positives)[0], ops.shape(capacities)[0]
-    wide = accumulation_dtype()
-    sections = ops.arange(1, _SECTIONS + 1, dtype=wide)
-    held = ops.zeros((batch, queries), dtype=wide)
-    every = ops.reshape(
-        ops.broadcast_to(capacities[None, :, None], (batch, queries, _SECTIONS)), (batch, -1)
-    )
-    for number in range(1, _ROUNDS + 1):
-        tried = held[..., None] + sections * float(_SECTIONS) ** -number
-        tried = ops.minimum(tried, 1.0)
-        surplus = least_surplus(tables, ops.reshape(tried, (batch, -1)), every)
-        holds = ops.reshape(surplus >= 0, (batch, queries, _SECTIONS))
-        held = ops.maximum(held, ops.max(ops.where(holds, tried, 0.0), axis=-1))
-    return held
-
-
-def _worst_case(
-    logits: Tensor,
-    labels: Tensor,
-    mask: Tensor | None,
-    lipschitz_constant: Tensor,
-    logit_tolerance: Tensor,
-    class_id: Tensor,
-    eps: Tensor,
-    *,
-    p: float,
-    num_classes: int,
-    **static: Any,
-) -> tuple[Tensor, Tensor]:
-    items = class_items(
-        logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
-    )
-    capacities = capacity(eps, lipschitz_constant, p, num_classes)
-    if _sorts(items, p):
-        edge = frontier(items, p)
-        worst = ops.map(lambda most: iou.worst(edge.farthest(most)), capacities)
-        worst = ops.transpose(worst)
-    else:
-        worst = to_float32_below(worst_iou(iou_tables(items, p), capacities))
-    defined = _defined(items, lipschitz_constant, logit_tolerance)
-    return ops.where(ops.logical_and(defined[:, None], eps >= 0), worst, math.nan), items.valid
-
-
-def _radius(
-    logits: Tensor,
-    labels: Tensor,
-    mask: Tensor | None,
-    lipschitz_constant: Tensor,
-    logit_tolerance: Tensor,
-    class_id: Tensor,
-    threshold: tuple[Tensor, ...],
-    *,
-    p: float,
-    num_classes: int,
-    **static: Any,
-) -> tuple[Tensor, Tensor]:
-    items = class_items(
-        logits, labels, mask, class_id, logit_tolerance, p=p, num_classes=num_classes, **static
-    )
-    if _sorts(items, p):
-        edge = frontier(items, p)
-        total = edge.least_total(lambda counts: iou.at_most(counts, threshold, None))
-    else:
-        wide = accumulation_dtype()
-        ratio = ops.cast(threshold[0], wide) / ops.cast(threshold[1], wide)
-        ratios = ops.broadcast_to(ratio, (ops.shape(logits)[0], 1))
-        total = least_cost(iou_tables(items, p), ratios)[:, 0]
-    radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
-    defined = _defined(items, lipschitz_constant, logit_tolerance)
-    return ops.where(defined, radius, math.nan), items.valid
-
-
-def _sorts(items: ClassItems, p: float) -> bool:
-    """Whether to go through the frontier of whole pixels; p = inf has no sums to bound."""
-    pixels = items.margins.shape[1]
-    return p == math.inf or (pixels is not None and pixels <= _SORTED)
-
-
-def _defined(items: ClassItems, lipschitz_constant: Tensor, logit_tolerance: Tensor) -> Tensor:
-    # Comparisons with NaN are false, so a NaN scalar is caught here as well.
-    scalars_valid = ops.logical_and(lipschitz_constant > 0, logit_tolerance >= 0)
-    return ops.logical_and(ops.logical_and(items.valid, scalars_valid), items.num_positives > 0)
-
-
-_compiled_worst_case = compiled(_worst_case, static_argnames=_STATIC)
-_compiled_radius = compiled(_radius, static_argnames=_STATIC)
 
 
 def worst_case_class_iou(
@@ -153,10 +45,11 @@ def worst_case_class_iou(
     paper's Appendix B leaves out and without which the value would be unsound, and a pixel
     becomes class k at the water-filling cost over all logits that stand above it.
 
-    Up to 2^14 pixels, and for p = inf, this is the exact minimum over whole pixels. Above, where
-    sorting the pixels would cost more than all else, it is the minimum over fractions of pixels,
-    which the exact one is never below and exceeds by less than what one lost and one added pixel
-    make up for; `worst_case_confusion_metric` is exact for any size.
+    This is the exact minimum over whole pixels, for the sums of margins rounded down. Up to 2^14
+    pixels, and for p = inf, the pixels are sorted; above, some hundred numbers i and j around the
+    minimum over fractions of pixels are tried, and all others are proved no better by its dual
+    bound. Where the proof does not go through, which takes long ties of both kinds of pixels at
+    once, the value is that bound: valid, and a part of a pixel below the exact one.
 
     Args:
         logits: `(batch, height, width, classes)`, see `worst_case_pixel_accuracy`.
@@ -217,7 +110,7 @@ def worst_case_class_iou(
         logit_tolerance=logit_tolerance,
     )
     budgets, is_sequence = check_eps(eps)
-    worst = inputs.certify(_compiled_worst_case, class_tensor, budgets, class_groups=groups)
+    worst = inputs.certify(compiled_worst_case, class_tensor, budgets, class_groups=groups)
     return worst if is_sequence else worst[:, 0]
 
 
@@ -289,7 +182,7 @@ def class_iou_radius(
         ignore_class=ignore_class,
         logit_tolerance=logit_tolerance,
     )
-    return inputs.certify(_compiled_radius, class_tensor, share, class_groups=groups)
+    return inputs.certify(compiled_radius, class_tensor, share, class_groups=groups)
 
 
 def _check(

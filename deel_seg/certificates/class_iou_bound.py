@@ -23,69 +23,29 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, bits_float
-from deel_seg.certificates.class_items import ClassItems
-from deel_seg.certificates.margin_table import bin_edges, bin_of, tabulate
+from deel_seg._backend import accumulation_dtype, bits_float, truncated
+from deel_seg.certificates.class_iou_tables import IouTables, Lines
+from deel_seg.certificates.margin_cells import cell_of
+from deel_seg.certificates.margin_table import bin_of
 from deel_seg.certificates.rounding import LARGEST, SMALLEST, lowered, raised
-from deel_seg.certificates.running_totals import running_sums
 
 Tensor = Any
 
 _LOWEST_BITS, _HIGHEST_BITS = 79 << 23, 175 << 23  # of SMALLEST and LARGEST
 _STEPS = 30  # Halvings between the two.
+_FINER_STEPS = 14  # Halvings between two float32 numbers, where float64 has some.
 
 
-class Lines(NamedTuple):
-    r"""Upper bounds of $\sum (\lambda - a)_+$ by bin of the level: `slope * level - offset`."""
-
-    slope: Tensor  # (batch, NUM_BINS)
-    offset: Tensor
-
-
-class IouTables(NamedTuple):
-    """What the bounds need of an image and a class."""
-
-    lost: Lines  # pixels labelled k
-    added: Lines  # all others
-    num_positives: Tensor  # (batch,), accumulation dtype
-    p: float
-    merged: int = 1  # Bins that a line stands for
-
-
-class _Multiplier(NamedTuple):
-    """The lines at a multiplier, each `(batch, queries)`, and the levels they are taken at."""
+class Multiplier(NamedTuple):
+    """The lines at a multiplier, and where they are taken, each `(batch, queries)`."""
 
     lost: Lines
     added: Lines
     level: Tensor  # lambda
     added_level: Tensor  # r lambda, rounded up
-
-
-def iou_tables(items: ClassItems, p: float, merged: int = 1) -> IouTables:
-    """Tabulates the items of a class; p = 1 or 2.
-
-    With `merged` bins taken together the tables are that much shorter, and the bounds looser by
-    about `merged^2` in 2^20 of the pixels.
-    """
-    wide = accumulation_dtype()
-    table = tabulate(items.margins, p, items.is_negative, num_kinds=2)
-    lost, added = (
-        _lines(
-            ops.cast(_merged_bins(table.counts[:, kind], merged), wide),
-            lowered(_merged_bins(table.powers[:, kind], merged), 2 * merged),
-            p,
-            merged,
-        )
-        for kind in (0, 1)
-    )
-    return IouTables(lost, added, ops.cast(items.num_positives, wide), p, merged)
-
-
-def _merged_bins(values: Tensor, merged: int) -> Tensor:
-    if merged == 1:
-        return values
-    groups = ops.reshape(values, (ops.shape(values)[0], -1, merged))
-    return ops.sum(groups, axis=-1)
+    margin: Tensor  # whose p-th power lambda is
+    lost_cell: Tensor  # int32
+    added_cell: Tensor
 
 
 def least_surplus(tables: IouTables, ratios: Tensor, capacities: Tensor) -> Tensor:
@@ -99,16 +59,28 @@ def least_surplus(tables: IouTables, ratios: Tensor, capacities: Tensor) -> Tens
     Returns:
         `(batch, queries)`, in pixels. Where it is `>= 0` the IoU is at least the ratio.
     """
+    at = multiplier_for_surplus(tables, ratios, capacities)
+    return surplus_at(at, tables, ratios, capacities)
 
-    def affordable(at: _Multiplier) -> Tensor:
+
+def multiplier_for_surplus(
+    tables: IouTables, ratios: Tensor, capacities: Tensor, *, finer: bool = False
+) -> Multiplier:
+    """The best multiplier for `least_surplus`."""
+
+    def affordable(at: Multiplier) -> Tensor:
         return at.lost.offset + at.added.offset <= capacities
 
-    at = _search(tables, ratios, affordable)
+    return _search(tables, ratios, affordable, finer)
+
+
+def surplus_at(at: Multiplier, tables: IouTables, ratios: Tensor, capacities: Tensor) -> Tensor:
+    """`least_surplus` by a multiplier."""
     share = at.added_level / at.level
     paid = (at.lost.offset + at.added.offset) / at.level
     gained = at.lost.slope + share * at.added.slope + capacities / at.level
     kept = tables.num_positives[:, None] * (1.0 - ratios)
-    return lowered(kept + paid, 16) - raised(gained, 16)
+    return lowered(kept + paid, 16) - raised(gained, 20)
 
 
 def least_cost(tables: IouTables, ratios: Tensor) -> Tensor:
@@ -121,73 +93,97 @@ def least_cost(tables: IouTables, ratios: Tensor) -> Tensor:
     Returns:
         `(batch, queries)`, sums of $m^p$, `>= 0`.
     """
-    # A ratio rounded up asks for less, and a ratio rounded up also lets an added pixel do more.
-    ratios = raised(ratios, 4)
-    target = lowered(tables.num_positives[:, None] * ops.maximum(1.0 - ratios, 0.0), 4)
+    return cost_at(multiplier_for_cost(tables, ratios), tables, ratios)
 
-    def short(at: _Multiplier) -> Tensor:
+
+def multiplier_for_cost(tables: IouTables, ratios: Tensor, *, finer: bool = False) -> Multiplier:
+    """The best multiplier for `least_cost`."""
+    ratios, target = _target(tables, ratios)
+
+    def short(at: Multiplier) -> Tensor:
         return at.lost.slope + ratios * at.added.slope <= target
 
-    at = _search(tables, ratios, short)
+    return _search(tables, ratios, short, finer)
+
+
+def cost_at(at: Multiplier, tables: IouTables, ratios: Tensor) -> Tensor:
+    """`least_cost` by a multiplier of `multiplier_for_cost`."""
+    _, target = _target(tables, ratios)
     needed = target * at.level + at.lost.offset + at.added.offset
     free = at.lost.slope * at.level + at.added.slope * at.added_level
-    return ops.maximum(lowered(needed, 16) - raised(free, 16), 0.0)
+    return ops.maximum(lowered(needed, 16) - raised(free, 20), 0.0)
 
 
-def _lines(counts: Tensor, powers: Tensor, p: float, merged: int) -> Lines:
-    """One line a bin: exact at its ends, the chord of what is convex between them.
+def _target(tables: IouTables, ratios: Tensor) -> tuple[Tensor, Tensor]:
+    # A ratio rounded up asks for less, and a ratio rounded up also lets an added pixel do more.
+    ratios = raised(ratios, 4)
+    return ratios, lowered(tables.num_positives[:, None] * ops.maximum(1.0 - ratios, 0.0), 4)
 
-    Of the pixels in the bin only the number n and the sum s are known. All at its two ends bounds
-    the sum from above: `(n e1 - s) / (e1 - e0)` of them at the lower end.
-    """
-    lower, upper = (edge if p == 1 else edge * edge for edge in bin_edges(merged))
-    at_lower = (raised(counts * upper, 4) - powers) / (upper - lower)
-    at_lower = raised(at_lower, 8)
-    zeros = ops.zeros_like(counts[:, :1])
-    before = ops.concatenate([zeros, running_sums(powers)[:, :-1]], axis=1)
-    slope = raised(ops.cumsum(counts, axis=1), 4) - counts + at_lower
-    return Lines(raised(slope, 8), lowered(before + lowered(at_lower * lower, 2), 4))
+
+def multiplier_at(tables: IouTables, margin: Tensor, ratios: Tensor) -> Multiplier:
+    """Lines where the level is the p-th power of a margin, `(batch, queries)`."""
+    factor = ops.sqrt(ratios) if tables.p == 2 else ratios
+    # Rounded up: a higher level bounds from above as well.
+    added = ops.clip(raised(margin * factor, 8), SMALLEST, LARGEST)
+    level, added_level = (x if tables.p == 1 else x * x for x in (margin, added))
+    lost_cell, added_cell = (_cell_of(tables, kind, x) for kind, x in ((0, margin), (1, added)))
+    return Multiplier(
+        _of_cell(tables.lost, lost_cell),
+        _of_cell(tables.added, added_cell),
+        level,
+        raised(added_level, 1),
+        margin,
+        lost_cell,
+        added_cell,
+    )
 
 
 def _search(
-    tables: IouTables, ratios: Tensor, may_rise: Callable[[_Multiplier], Tensor]
-) -> _Multiplier:
-    """Halves the bit patterns of the margin behind the level, to the last that may rise."""
+    tables: IouTables, ratios: Tensor, may_rise: Callable[[Multiplier], Tensor], finer: bool
+) -> Multiplier:
+    """Halves the bit patterns of the margin behind the level, to the last that may rise.
+
+    Where many pixels cost the same, the best level is the cost of theirs to more bits than a
+    float32 has once it is multiplied by the ratio: a `finer` search goes on between two of them.
+    """
+    wide = ratios.dtype
 
     def body(step: Any, low: Tensor, high: Tensor) -> tuple[Any, Tensor, Tensor]:
         middle = low + ops.right_shift(high - low, 1)  # The sum of both may not fit.
-        rises = may_rise(_at(tables, bits_float(middle), ratios))
+        rises = may_rise(multiplier_at(tables, ops.cast(bits_float(middle), wide), ratios))
         return step + 1, ops.where(rises, middle, low), ops.where(rises, high, middle)
 
+    def finer_body(step: Any, low: Tensor, high: Tensor) -> tuple[Any, Tensor, Tensor]:
+        middle = (low + high) * 0.5
+        rises = may_rise(multiplier_at(tables, middle, ratios))
+        return step + 1, ops.where(rises, middle, low), ops.where(rises, high, middle)
+
+    def halve(body: Callable[..., Any], steps: int, low: Tensor, high: Tensor) -> Any:
+        first = ops.convert_to_tensor(0)
+        return ops.while_loop(lambda step, *_: step < steps, body, (first, low, high))[1:]
+
     start = ops.zeros_like(ratios + tables.num_positives[:, None], dtype="int32")
-    _, low, _ = ops.while_loop(
-        lambda step, *_: step < _STEPS,
-        body,
-        (ops.convert_to_tensor(0), start + _LOWEST_BITS, start + _HIGHEST_BITS),
-    )
-    return _at(tables, bits_float(low), ratios)
+    bits = halve(body, _STEPS, start + _LOWEST_BITS, start + _HIGHEST_BITS)
+    low, high = (ops.cast(bits_float(end), wide) for end in bits)
+    if finer and accumulation_dtype() == "float64":
+        low, _ = halve(finer_body, _FINER_STEPS, low, high)
+    return multiplier_at(tables, low, ratios)
 
 
-def _at(tables: IouTables, margin: Tensor, ratios: Tensor) -> _Multiplier:
-    """Lines where the level is the p-th power of a margin, `(batch, queries)` float32."""
-    factor = ops.sqrt(ratios) if tables.p == 2 else ratios
-    wide = ops.cast(margin, ratios.dtype)
-    # Rounded up to a float32, which names its bin: a higher level bounds from above as well.
-    added = ops.cast(raised(wide * factor, 8), "float32") * (1.0 + 2.0**-22)
-    added = ops.clip(added, SMALLEST, LARGEST)
-    level, added_level = (
-        value if tables.p == 1 else value * value for value in (wide, ops.cast(added, ratios.dtype))
-    )
-    return _Multiplier(
-        _of_bin(tables.lost, bin_of(margin) // tables.merged),
-        _of_bin(tables.added, bin_of(added) // tables.merged),
-        level,
-        raised(added_level, 1),
-    )
+def _cell_of(tables: IouTables, kind: int, margin: Tensor) -> Tensor:
+    """Index of the line for a margin, `(batch, queries)` int32.
+
+    The level, which is rounded, is not above the cell; below it by ten units at most, which what
+    is added to the slopes in the end covers.
+    """
+    narrow = truncated(raised(margin, 4))
+    if tables.plan is None:
+        return bin_of(narrow) // tables.merged
+    return cell_of(tables.plan[:, kind], narrow)
 
 
-def _of_bin(lines: Lines, bins: Tensor) -> Lines:
+def _of_cell(lines: Lines, cells: Tensor) -> Lines:
     return Lines(
-        ops.take_along_axis(lines.slope, bins, axis=1),
-        ops.take_along_axis(lines.offset, bins, axis=1),
+        ops.take_along_axis(lines.slope, cells, axis=1),
+        ops.take_along_axis(lines.offset, cells, axis=1),
     )

@@ -11,8 +11,8 @@ from keras import ops
 from deel_seg._backend import compiled
 from deel_seg._checks import received
 from deel_seg.certificates.class_groups import Groups, check_class_groups, one_of_each
-from deel_seg.certificates.class_iou import worst_iou
-from deel_seg.certificates.class_iou_bound import iou_tables
+from deel_seg.certificates.class_iou_sections import worst_iou
+from deel_seg.certificates.class_iou_tables import iou_tables
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.class_map import map_classes
 from deel_seg.certificates.costs import capacity

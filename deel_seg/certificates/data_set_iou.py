@@ -19,7 +19,8 @@ from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg.certificates.class_groups import Groups
-from deel_seg.certificates.class_iou_bound import IouTables, Lines, iou_tables, least_surplus
+from deel_seg.certificates.class_iou_bound import least_surplus
+from deel_seg.certificates.class_iou_tables import IouTables, Lines, iou_tables
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.class_map import map_classes
 from deel_seg.certificates.costs import capacity

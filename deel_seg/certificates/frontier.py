@@ -19,6 +19,7 @@ from deel_seg._backend import accumulation_dtype
 from deel_seg.certificates.class_items import ClassItems
 from deel_seg.certificates.confusion_counts import Counts
 from deel_seg.certificates.inputs import MAX_PIXELS
+from deel_seg.certificates.leading import leading
 from deel_seg.certificates.rounding import lowered
 from deel_seg.certificates.running_totals import running_sums
 
@@ -42,18 +43,20 @@ class Frontier(NamedTuple):
         fits = ops.logical_and(
             self._steps() <= self.positives, self._total(ops.zeros_like(self._steps())) <= capacity
         )
-        gained = _leading(
+        gained = leading(
             lambda number: self._total(number) <= capacity,
             ops.broadcast_to(self.negatives, ops.shape(self.lost)),
+            self._most(),
         )
         return self.counts(ops.where(fits, self._steps(), 0), ops.where(fits, gained, 0))
 
     def least_total(self, satisfied: Callable[[Counts], Tensor]) -> Tensor:
         """Least total after which the counts satisfy an objective, `(batch,)`; inf if none does."""
         steps = ops.minimum(self._steps(), self.positives)
-        gained = _leading(
+        gained = leading(
             lambda number: ops.logical_not(satisfied(self.counts(steps, number - 1))),
             ops.broadcast_to(self.negatives + 1, ops.shape(self.lost)),
+            self._most(),
         )
         reached = ops.logical_and(self._steps() <= self.positives, gained <= self.negatives)
         total = self._total(ops.minimum(gained, self.negatives))
@@ -62,6 +65,9 @@ class Frontier(NamedTuple):
     def counts(self, lost: Tensor, gained: Tensor) -> Counts:
         """Confusion counts after an attack."""
         return Counts(self.positives - lost, gained, lost, self.negatives - gained)
+
+    def _most(self) -> int:
+        return self.lost.shape[1] or MAX_PIXELS
 
     def _steps(self) -> Tensor:
         """The numbers i, `(batch, pixels + 1)`."""
@@ -117,24 +123,3 @@ def _increasing_sums(powers: Tensor) -> Tensor:
     if powers.shape[-1] is not None:
         return running_sums(powers)
     return lowered(ops.cumsum(powers, axis=-1), 2 * MAX_PIXELS + 4)
-
-
-def _leading(holds: Callable[[Tensor], Tensor], longest: Tensor) -> Tensor:
-    """Finds how many of the numbers 1, 2, ..., `longest` hold before the first that does not.
-
-    Should `holds` waver, as rounding may make it, the answer is some number m that holds with
-    m + 1 not holding, and never less than the first such.
-
-    Args:
-        holds: From int32 numbers, `(batch, pixels + 1)`, at most `longest`, to bool.
-        longest: `(batch, pixels + 1)`, int32.
-    """
-    bits = (longest.shape[1] or MAX_PIXELS).bit_length()
-
-    def step(index: Tensor, reached: Tensor) -> Tensor:
-        further = reached + ops.left_shift(1, bits - 1 - ops.cast(index, "int32"))
-        inside = further <= longest
-        held = holds(ops.where(inside, further, longest))
-        return ops.where(ops.logical_and(inside, held), further, reached)
-
-    return ops.fori_loop(0, bits, step, ops.zeros_like(longest))

@@ -3,10 +3,9 @@
 Sorting a million costs takes as long as fifty passes over them. But a float32 margin is ordered
 like its bit pattern, so its upper bits name a bin, in the order of the margins, and its lower
 bits an offset within the bin. Counting pixels by bin, and then the pixels of a single bin by
-offset, gives every order statistic exactly, and sums of margins too: a margin is
-`edge + offset * place`, so that the sum over a bin follows from its count and its sum of offsets.
-Both are integers. Nothing depends on the order of the additions, hence on the device, and
-permuting the pixels changes no bit of a certificate.
+offset, gives every order statistic exactly, and sums of margins and of their squares follow from
+sums of integers (`cell_sums`). Nothing depends on the order of the additions, hence on the device,
+and permuting the pixels changes no bit of a certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import numpy as np
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, float_bits, segment_sum
-from deel_seg.certificates.rounding import LARGEST, SMALLEST, count_dtype, lowered
+from deel_seg.certificates.cell_sums import cell_powers, cell_sums
+from deel_seg.certificates.rounding import LARGEST, SMALLEST
 from deel_seg.certificates.running_totals import ROW
 
 Tensor = Any
@@ -26,12 +26,13 @@ OFFSET_BITS = 14
 NUM_OFFSETS = 2**OFFSET_BITS
 
 _FIRST = int(np.float32(SMALLEST).view(np.int32)) >> OFFSET_BITS
+FIRST_UPPER = _FIRST - 1  # What stands for the upper bits in bin 0.
 _LAST = int(np.float32(LARGEST).view(np.int32)) >> OFFSET_BITS
 
 # Bin 0 holds the margins of zero, the others `2^-9` of an octave each; the last ones are spare.
 NUM_BINS = -(-(_LAST - _FIRST + 2) // ROW) * ROW
 
-_UPPER = np.arange(_FIRST - 1, _FIRST - 1 + NUM_BINS, dtype=np.int32) << OFFSET_BITS
+_UPPER = np.arange(FIRST_UPPER, FIRST_UPPER + NUM_BINS, dtype=np.int32) << OFFSET_BITS
 _UPPER[0] = 0
 _EDGES = _UPPER.view(np.float32).astype(np.float64)
 _PLACES = np.spacing(_UPPER.view(np.float32)).astype(np.float64)
@@ -58,17 +59,18 @@ def tabulate(
         num_kinds: Number of tables.
     """
     shape = (ops.shape(margins)[0], num_kinds, NUM_BINS)
-    bins, offsets = _digits(margins)
+    bins, _ = digits(margins)
     first = num_kinds * ops.arange(shape[0], dtype="int32")[:, None]
     tables = first if kinds is None else first + kinds
     segments = ops.where(bins < 0, -1, bins + NUM_BINS * tables)
-    counts, offset_sums = (
-        ops.reshape(sums, shape)
-        for sums in _sums_by_segment(
-            offsets, segments, shape[0] * num_kinds * NUM_BINS, margins.shape[1]
-        )
+    num_segments = shape[0] * num_kinds * NUM_BINS
+    counts, sums = (
+        ops.reshape(part, shape)
+        for part in cell_sums(margins, OFFSET_BITS, segments, num_segments, p)
     )
-    return MarginTable(counts, _power_sums(counts, offset_sums, p))
+    wide = accumulation_dtype()
+    edges, places = (ops.convert_to_tensor(x.astype(wide)) for x in (_EDGES, _PLACES))
+    return MarginTable(counts, cell_powers(counts, sums, edges, places, p))
 
 
 def refine(margins: Tensor, bins: Tensor) -> Tensor:
@@ -82,7 +84,7 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
         `(batch, queries, NUM_OFFSETS)`, int32.
     """
     batch, queries = ops.shape(bins)
-    pixel_bins, offsets = _digits(margins)
+    pixel_bins, offsets = digits(margins)
     if bins.shape[1] == 1:
         pixel_slots = ops.where(ops.equal(pixel_bins, bins), 0, -1)
     else:
@@ -107,7 +109,7 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
 
 def bin_of(margins: Tensor) -> Tensor:
     """Bin of float32 margins that count."""
-    return ops.maximum(ops.right_shift(float_bits(margins), OFFSET_BITS) - (_FIRST - 1), 0)
+    return ops.maximum(ops.right_shift(float_bits(margins), OFFSET_BITS) - FIRST_UPPER, 0)
 
 
 def bin_edges(merged: int = 1) -> tuple[Tensor, Tensor]:
@@ -125,47 +127,7 @@ def margins_of_bins(bins: Tensor) -> Tensor:
     return edges[..., None] + places[..., None] * ops.arange(NUM_OFFSETS, dtype=wide)
 
 
-def _digits(margins: Tensor) -> tuple[Tensor, Tensor]:
+def digits(margins: Tensor) -> tuple[Tensor, Tensor]:
     """Bin and offset of every margin; bin -1 where a pixel does not count."""
     offsets = ops.bitwise_and(float_bits(margins), NUM_OFFSETS - 1)
     return ops.where(margins < 0, -1, bin_of(margins)), offsets
-
-
-def _sums_by_segment(
-    offsets: Tensor, segments: Tensor, num_segments: Any, pixels: int | None
-) -> tuple[Tensor, Tensor]:
-    """Counts, and sums of offsets rounded down, of every segment.
-
-    Where the sums of so many offsets would not fit, their last bits are dropped.
-    """
-    count_bits = 27 if pixels is None else pixels.bit_length()
-    offsets, segments = ops.reshape(offsets, (-1,)), ops.reshape(segments, (-1,))
-    if count_dtype() == "int64":
-        # One pass for both: the count above the sum, in one integer.
-        dropped = max(0, 2 * count_bits + OFFSET_BITS - 63)
-        sum_bits = count_bits + OFFSET_BITS - dropped
-        one_and_offset = ops.cast(ops.right_shift(offsets, dropped), "int64") + 2**sum_bits
-        packed = segment_sum(one_and_offset, segments, num_segments)
-        # Fewer than 2^27 pixels: narrow integers are added several at a time.
-        counts = ops.cast(ops.right_shift(packed, sum_bits), "int32")
-        sums = ops.bitwise_and(packed, 2**sum_bits - 1)
-    else:
-        dropped = max(0, count_bits + OFFSET_BITS - 31)
-        counts = segment_sum(ops.ones_like(offsets), segments, num_segments)
-        sums = segment_sum(ops.right_shift(offsets, dropped), segments, num_segments)
-    return counts, ops.cast(sums, accumulation_dtype()) * 2.0**dropped
-
-
-def _power_sums(counts: Tensor, offset_sums: Tensor, p: float) -> Tensor:
-    r"""Lower-bounds the sums of $m^p$ of every bin.
-
-    For p = 2 by Cauchy-Schwarz, $\sum m^2 \ge (\sum m)^2 / n$, which falls short by the variance
-    within a bin: a factor of 2^-20 at most, as a bin is 2^-9 wide.
-    """
-    wide = accumulation_dtype()
-    number = ops.cast(counts, wide)
-    if p not in (1, 2):
-        return number
-    edges, places = (ops.convert_to_tensor(x.astype(wide)) for x in (_EDGES, _PLACES))
-    sums = lowered(number * edges + offset_sums * places, 8)
-    return sums if p == 1 else lowered(sums * (sums / ops.maximum(number, 1.0)), 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,54 +12,20 @@ from hypothesis import strategies as st
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype, compiled
-from deel_seg.certificates import class_iou_bound
-from deel_seg.certificates.class_iou import worst_iou
+from deel_seg.certificates import class_iou_bound, class_iou_tables
+from deel_seg.certificates.class_iou_sections import worst_iou
 from deel_seg.certificates.class_items import ClassItems
 from tests.certificates.anew import compiled_anew
 from tests.certificates.exact import SLACK, numbers
+from tests.certificates.exact_frontier import frontier
 
 pytestmark = pytest.mark.xla
-
-
-class Frontier(NamedTuple):
-    """Running sums of the two sorted lists of costs, each with its empty sum."""
-
-    lost: list[Fraction]
-    added: list[Fraction]
-
-    def worst(self, budget: Fraction, spare: int = 0) -> Fraction:
-        """Least IoU over what a sum of powers pays for, with `spare` pixels more of each kind."""
-        positives, values = len(self.lost) - 1, []
-        for i, paid in enumerate(self.lost):
-            if paid <= budget:
-                j = max(j for j, cost in enumerate(self.added) if paid + cost <= budget)
-                left = max(positives - i - spare, 0)
-                values.append(Fraction(left, positives + min(j + spare, len(self.added) - 1)))
-        return min(values)
-
-    def cheapest(self, ratio: Fraction) -> Fraction:
-        """Least cost that brings the IoU to `ratio` or below."""
-        positives = len(self.lost) - 1
-        return min(
-            lost + added
-            for i, lost in enumerate(self.lost)
-            for j, added in enumerate(self.added)
-            if positives - i <= ratio * (positives + j)
-        )
-
-
-def frontier(margins: np.ndarray, negative: np.ndarray, p: int) -> Frontier:
-    lists = []
-    for kind in (0, 1):
-        costs = sorted(Fraction(float(m)) ** p for m in margins[negative == kind])
-        lists.append([sum(costs[:n], Fraction(0)) for n in range(len(costs) + 1)])
-    return Frontier(*lists)
 
 
 def both_bounds(margins: Any, negative: Any, capacities: Any, ratios: Any, *, p: int) -> Any:
     count = ops.sum(1 - negative, axis=1)
     items = ClassItems(margins, negative, count, count, ops.ones_like(count, dtype="bool"))
-    tables = class_iou_bound.iou_tables(items, p)
+    tables = class_iou_tables.iou_tables(items, p)
     return worst_iou(tables, capacities), class_iou_bound.least_cost(tables, ratios)
 
 
@@ -160,21 +126,20 @@ def _half_capacity(tables: Any, ratios: Any, capacities: Any) -> Any:
     return class_iou_bound.least_surplus(tables, ratios, capacities * 0.5)
 
 
-def _no_chord(counts: Any, powers: Any, p: int, merged: int) -> Any:
+def _no_chord(sums: Any) -> Any:
     # The pixels in the bin of the level are forgotten.
-    zeros = ops.zeros_like(counts[:, :1])
-    before = [
-        ops.concatenate([zeros, ops.cumsum(x, axis=1)[:, :-1]], axis=1) for x in (counts, powers)
-    ]
-    return class_iou_bound.Lines(*before)
+    before = ops.cast(sums.ends - sums.counts, accumulation_dtype())
+    return class_iou_tables.Lines(before, sums.before)
 
 
 @pytest.mark.parametrize("fault", ["factor", "bin of the level"])
 def test_a_broken_bound_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "factor":
-        monkeypatch.setattr("deel_seg.certificates.class_iou.least_surplus", _half_capacity)
+        monkeypatch.setattr(
+            "deel_seg.certificates.class_iou_sections.least_surplus", _half_capacity
+        )
     else:
-        monkeypatch.setattr(class_iou_bound, "_lines", _no_chord)
+        monkeypatch.setattr(class_iou_tables, "_lines", _no_chord)
     negative = (np.arange(24) >= 12).astype("int32")
     with pytest.raises(AssertionError, match="too much"):
         broken = compiled_anew(both_bounds, ("p",))

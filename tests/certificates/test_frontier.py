@@ -186,13 +186,13 @@ def test_long_sums_are_bounded(p: float) -> None:
 
 @pytest.mark.parametrize("broken", ["nothing", "naive sums", "strictly", "one short"])
 def test_the_check_catches_a_broken_frontier(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    leading, total = frontier_module._leading, Frontier._total
+    leading, total = frontier_module.leading, Frontier._total
     if broken == "naive sums":  # In eight bits, rounded up as often as down.
         monkeypatch.setattr(frontier_module, "_increasing_sums", in_eight_bits)
     if broken == "strictly":  # An attack that uses up its budget is left out.
         monkeypatch.setattr(Frontier, "_total", lambda *a: total(*a) * (1 + 2.0**-10) + 1e-30)
     if broken == "one short":
-        monkeypatch.setattr(frontier_module, "_leading", lambda *a: leading(*a) - 1)
+        monkeypatch.setattr(frontier_module, "leading", lambda *a: leading(*a) - 1)
     anew = compiled(lambda *a, p: both(*a, p=p), static_argnames=("p",))
     monkeypatch.setitem(globals(), "compiled_both", anew)
     if broken == "nothing":
