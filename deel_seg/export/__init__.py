@@ -3,7 +3,7 @@
 from deel_seg.export.from_model import certified_predictor
 from deel_seg.export.loading import load_predictor, verify_folder
 from deel_seg.export.manifest import Manifest, RefusedArtefact
-from deel_seg.export.portable_certificate import portable_certificate
+from deel_seg.export.portable import portable_certificate
 from deel_seg.export.predictor import CertifiedPredictor
 
 __all__ = [

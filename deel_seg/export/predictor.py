@@ -12,7 +12,7 @@ from keras import ops
 from deel_seg._backend import compiled
 from deel_seg._checks import received
 from deel_seg.export.manifest import Manifest
-from deel_seg.export.portable_certificate import portable_certificate
+from deel_seg.export.portable import portable_certificate
 from deel_seg.export.runtimes import check_formats, write_formats
 from deel_seg.export.write_folder import write_folder
 

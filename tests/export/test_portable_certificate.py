@@ -14,8 +14,8 @@ from keras import ops
 
 from deel_seg.certificates import pixel_radius, stability_radius, worst_case_stability
 from deel_seg.certificates.pixels import predicted_class
-from deel_seg.export import portable_certificate as module
-from deel_seg.export.portable_certificate import portable_certificate
+from deel_seg.export import portable as module
+from deel_seg.export.portable import portable_certificate
 from tests.certificates import exact
 from tests.certificates.cases import CASES
 from tests.certificates.exact import numbers

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from deel_seg.export.portable_certificate import portable_certificate
+from deel_seg.export.portable import portable_certificate
 from tests.certificates.cases import CASES
 from tests.certificates.exact import numbers
 from tests.export.claims import EPS, FLATTENED, assert_tight, claims_too_much

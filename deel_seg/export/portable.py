@@ -77,7 +77,7 @@ def portable_certificate(
 
     >>> import numpy as np
     >>> from keras import ops
-    >>> from deel_seg.export.portable_certificate import portable_certificate
+    >>> from deel_seg.export.portable import portable_certificate
     >>> margins = np.array([[[1.0, 2.0], [3.0, 4.0]]], dtype="float32")
     >>> logits = np.stack([margins, np.zeros_like(margins)], axis=-1)
     >>> bounds = portable_certificate(
