@@ -57,6 +57,7 @@ def test_sound_and_tight(classes: int) -> None:
         assert_sound(images(classes), k)
 
 
+@pytest.mark.one_backend
 @pytest.mark.xla
 @pytest.mark.parametrize("classes", [41, 150])
 def test_sound_and_tight_when_fused(classes: int) -> None:
@@ -65,6 +66,7 @@ def test_sound_and_tight_when_fused(classes: int) -> None:
         assert_sound(images(classes), k, function=function)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("p", [1, float("inf")])
 def test_other_norms(p: float) -> None:
     for k in (0, 40):
@@ -81,6 +83,7 @@ def test_sound_and_tight_on_any_logits(classes: int, data: Any) -> None:
         assert_sound(logits, data.draw(st.integers(0, classes - 1)))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
 def test_other_dtypes(dtype: str) -> None:
     if dtype == "float64" and accumulation_dtype() == "float32":
@@ -128,6 +131,7 @@ def test_what_is_not_finite_is_nan(value: float, p: float) -> None:
     assert nan[0, 0, :-1].all() and not nan[0, 0, -1]
 
 
+@pytest.mark.one_backend
 def test_going_on_reaches_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = images(150)
     held = get(logits, 0)
@@ -139,6 +143,7 @@ def test_going_on_reaches_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (cut < held * (1 - 1e-4)).any()
 
 
+@pytest.mark.one_backend
 def test_the_search_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     # Newton's steps replaced by steps anywhere: looser, and never too much.
     monkeypatch.setattr(becoming._LanePass, "_newton", lambda self, levels: levels * 0.7 + 0.1)
@@ -154,6 +159,7 @@ def counted_twice(logits: Any, num_classes: int) -> Iterator[tuple[Any, np.ndarr
         yield logits[..., first : first + 16], np.arange(first, first + 16)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("fault", ["no correction", "counted twice", "too few additions"])
 def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "no correction":

@@ -129,6 +129,7 @@ def test_exact_on_adversarial_margins(name: str, positives: int) -> None:
         check(margins, negative, p, is_exact=True)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("positives", [1, 8, 23, 24])
 @pytest.mark.parametrize("name", CASES)
 def test_sound_where_few_numbers_are_tried(
@@ -148,6 +149,7 @@ MARGINS = st.lists(
 NEGATIVE = st.lists(st.booleans(), min_size=SIZE, max_size=SIZE)
 
 
+@pytest.mark.one_backend
 @settings(deadline=None, max_examples=10)
 @given(margins=MARGINS, negative=NEGATIVE, p=st.sampled_from([1, 2]), sums=st.integers(0, 10**6))
 def test_on_random_margins(
@@ -187,6 +189,7 @@ LARGE = {
 }
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", LARGE)
 def test_equal_to_sorting_on_many_pixels(name: str) -> None:
     generator = np.random.default_rng(1)

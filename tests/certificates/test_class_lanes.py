@@ -41,6 +41,7 @@ def test_sums(classes: int) -> None:
     assert (numbers(other) == (logits**2 + 1).sum(-1)).all()
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("classes", CLASSES)
 def test_no_term_goes_through_more_additions(classes: int) -> None:
     # Those of its own lane, and then those of the lanes, in the worst order.
