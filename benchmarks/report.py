@@ -99,7 +99,7 @@ def audits(runs: dict[str, Run]) -> str:
             f"{audit['certified']:.6g}",
             f"{audit['seen']:.4g}",
             f"{audit['seconds']:.1f}",
-            *(number(audit["rounding"], kind, ".1e") for kind in ("measured", "proved")),
+            *(number(audit.get("rounding") or {}, key, ".1e") for key in ("measured", "proved")),
         ]
         for name, audit in audited.items()
     ]
