@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -192,12 +195,27 @@ def test_what_copies_the_logits_needs_more_memory() -> None:
 
 
 def test_peak_memory_counts_what_is_needed_besides() -> None:
-    before = certificate_memory.status("VmRSS")
-    kept = np.ones(2**22)
-    assert certificate_memory.status("VmRSS") - before > 0.9 * kept.nbytes
+    # In a process of its own, as where it is measured: this one frees what other tests left.
+    command = [sys.executable, "-c", NEEDED]
+    environment = {**os.environ, **certificate_memory._GIVE_BACK}
+    folder = certificate_memory.ROOT
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    grown, peak = map(int, done.stdout.split())
+    assert grown > 0.9 * 2**25
+    assert 0.95 * 2**27 < peak < 1.1 * 2**27
 
-    def call() -> float:
-        first, second = np.ones(2**23), np.ones(2**23)  # 64 MiB each
-        return float(first[-1] + second[-1])
 
-    assert 0.95 * 2**27 < certificate_memory.peak_on_host(call) < 1.1 * 2**27
+NEEDED = """
+import numpy as np
+from benchmarks import certificate_memory
+
+before = certificate_memory.status("VmRSS")
+kept = np.ones(2**22)  # 32 MiB
+grown = certificate_memory.status("VmRSS") - before
+
+def call():
+    first, second = np.ones(2**23), np.ones(2**23)  # 64 MiB each
+    return float(first[-1] + second[-1])
+
+print(grown, certificate_memory.peak_on_host(call))
+"""
