@@ -19,7 +19,7 @@ from deel_seg.export.manifest import Manifest
 from deel_seg.export.predictor import CertifiedPredictor
 from deel_seg.export.runtimes import check_formats
 from deel_seg.export.tolerance import measured_tolerance
-from deel_seg.lipschitz import UnknownLipschitzBound, certified_lipschitz_constant
+from deel_seg.lipschitz import certified_lipschitz_constant
 from deel_seg.models import LipschitzModel
 from deel_seg.vanilla import plain_network
 
@@ -67,7 +67,8 @@ def certified_predictor(
     Raises:
         ValueError: If an argument is out of range, the constant given is below the network's, or a
             layer has no form among Keras' own.
-        UnknownLipschitzBound: If no constant is known; the message names the layer.
+        UnknownLipschitzBound: If the exported network has no known constant; the message names the
+            layer. `ScaledL2NormPooling2D` is one: Keras has no layer for its root.
 
     Example:
     >>> import numpy as np, deel_seg
@@ -114,22 +115,16 @@ def certified_predictor(
 
 def _with_constant(
     model: keras.Model, given: float | None
-) -> tuple[keras.Model, float, float | None, str]:
+) -> tuple[keras.Model, float, float, str]:
     """The plain network, its constant, the one its weights prove, and how the first was found."""
     ours = isinstance(model, LipschitzModel)
     network = model.vanilla_export() if ours else plain_network(model)
-    own = model.proved_constant() if ours else 0.0
-    proved: float | None = None
+    # Of what is exported: its weights were rounded once more than those of the library's network.
+    own = proved = certified_lipschitz_constant(network)
     obtained = "proved from the exported weights"
-    try:
-        proved = certified_lipschitz_constant(network)
-    except UnknownLipschitzBound:
-        if not ours:
-            raise
-        obtained = "proved from the weights of the network before its export"
     # Not less than before: a bound that came out tighter must not certify more.
-    if proved is not None and not proved <= own:
-        own = proved
+    if ours and not model.proved_constant() <= proved:
+        own = model.proved_constant()
     check_real("lipschitz_constant", own, minimum=0.0, exclusive_minimum=True)
     if given is None:
         return network, own, proved, obtained

@@ -26,8 +26,7 @@ class Manifest:
     Args:
         network: Name of the network.
         lipschitz_constant: The constant that every certificate takes, in l2, from image to logits.
-        proved_constant: What the exported weights prove; at most `lipschitz_constant`. `None` where
-            a layer has no known bound, and `obtained` says what the constant rests on.
+        proved_constant: What the exported weights prove; at most `lipschitz_constant`.
         obtained: How the constant was obtained.
         input_shape: Of a batch of images; `None` for sizes that are free.
         input_range: Smallest and largest value of an image.
@@ -45,7 +44,7 @@ class Manifest:
 
     network: str
     lipschitz_constant: float
-    proved_constant: float | None
+    proved_constant: float
     obtained: str
     input_shape: tuple[int | None, ...]
     input_range: tuple[float, float]
@@ -100,9 +99,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     constant = check_real(
         "lipschitz_constant", values["lipschitz_constant"], minimum=0.0, exclusive_minimum=True
     )
-    proved = values["proved_constant"]
-    if proved is not None:
-        check_real("proved_constant", proved, minimum=0.0, maximum=constant)
+    check_real("proved_constant", values["proved_constant"], minimum=0.0, maximum=constant)
     check_real("logit_tolerance", values["logit_tolerance"], minimum=0.0)
     exact_fraction("fraction", values["fraction"], allow_zero=False)
     low, high = values["input_range"]
