@@ -11,7 +11,7 @@ from keras.layers import Resizing
 from deel_seg.layers import LipschitzLayer
 from deel_seg.lipschitz.graph import carried, functional_graph
 from deel_seg.lipschitz.image_means import image_means_source
-from deel_seg.lipschitz.sorted_pairs import sorted_pairs_source
+from deel_seg.lipschitz.sorted_pairs import sorted_pairs
 
 Shapes = Sequence[tuple[int | None, ...]]
 
@@ -97,8 +97,8 @@ def _together(bounds: list[float], rounding: float) -> float:
 
 def source_of_pattern(node: Any) -> Any | None:
     """The tensor that layers which end here turn into one of the same bound, if they do."""
-    sources = (recognise(node) for recognise in (sorted_pairs_source, image_means_source))
-    return next((source for source in sources if source is not None), None)
+    pairs = sorted_pairs(node)
+    return image_means_source(node) if pairs is None else pairs.source
 
 
 def _shapes(node: Any) -> Shapes:

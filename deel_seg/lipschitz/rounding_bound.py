@@ -16,7 +16,7 @@ from deel_seg.lipschitz.graph import carried, functional_graph, single_graph
 from deel_seg.lipschitz.kernel_steps import kernel_steps
 from deel_seg.lipschitz.rounding_rules import steps_of
 from deel_seg.lipschitz.rounding_step import Sizes, after, converted
-from deel_seg.lipschitz.sorted_pairs import sorted_pairs_source
+from deel_seg.lipschitz.sorted_pairs import SortedPairs, sorted_pairs
 
 
 class UnknownRoundingBound(ValueError):
@@ -110,16 +110,27 @@ def _through(graph: Any, start: Sequence[_Carried], products: str) -> list[_Carr
     found = {id(tensor): one for tensor, one in zip(graph.inputs, start, strict=True)}
 
     def step(node: Any, incoming: list[_Carried]) -> list[_Carried]:
-        source = sorted_pairs_source(node)
-        if id(source) in found:
-            # Comparing rounds nothing, and what is sorted has the norm that it had.
-            outgoing = [_Carried(found[id(source)].tensor, found[id(source)].sizes)]
+        pairs = sorted_pairs(node)
+        if pairs is not None and id(pairs.source) in found:
+            outgoing = [_of_sorted(pairs, found[id(pairs.source)], incoming, products)]
         else:
             outgoing = _step(node, incoming, products)
         found.update(zip(map(id, node.outputs), outgoing, strict=True))
         return outgoing
 
     return carried(graph, start, step)
+
+
+def _of_sorted(
+    pairs: SortedPairs, source: _Carried, halves: list[_Carried], products: str
+) -> _Carried:
+    """Sorted pairs: comparing rounds nothing, and what is sorted has the norm that it had."""
+    sizes = source.sizes
+    for shift, half in zip(pairs.shifts, halves, strict=True):
+        if shift is not None:
+            # Half of the tensor, of which all that is known is that it is no larger.
+            sizes = _sizes(shift, [_Carried(half.tensor, sizes)], [half.tensor], products)
+    return _Carried(source.tensor, sizes)
 
 
 def _step(node: Any, incoming: list[_Carried], products: str) -> list[_Carried]:

@@ -3,13 +3,15 @@
 `Concatenate([Maximum([a, b]), Minimum([a, b])])`, where a and b are the two halves of the channels
 of one tensor, puts every pair of values in order: at each point a permutation of the values of that
 tensor, and a map that is a permutation at each point, and continuous, does not increase distances.
-Taken one by one the four layers would be bounded by the root of two, or more.
+Nor does adding constants to one half or both. Taken one by one the layers would be bounded by the
+root of two, or more.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from keras import layers
 
 from deel_seg.lipschitz.graph import producer_of
@@ -17,8 +19,15 @@ from deel_seg.lipschitz.graph import producer_of
 Tensor = Any
 
 
-def sorted_pairs_source(node: Any) -> Tensor | None:
-    """The tensor whose pairs of channels a node puts in order, if that is what it does.
+class SortedPairs(NamedTuple):
+    """What a node puts in order."""
+
+    source: Tensor
+    shifts: tuple[Any, ...]  # For each half, the layer that adds constants to it, or None.
+
+
+def sorted_pairs(node: Any) -> SortedPairs | None:
+    """What a node puts in order, if that is what it does.
 
     Args:
         node: Keras' node of a call in a functional graph.
@@ -27,13 +36,30 @@ def sorted_pairs_source(node: Any) -> Tensor | None:
     if type(layer) is not layers.Concatenate or not _is_last(layer.axis, inputs[0]):
         return None
     producers = [producer_of(tensor) for tensor in inputs]
+    shifts = tuple(producer.operation if _is_shift(producer) else None for producer in producers)
+    producers = [
+        producer if shift is None else producer_of(producer.input_tensors[0])
+        for producer, shift in zip(producers, shifts, strict=True)
+    ]
     kinds = {type(producer.operation) for producer in producers}
     if len(inputs) != 2 or kinds != {layers.Maximum, layers.Minimum}:
         return None
     halves = [[id(tensor) for tensor in producer.input_tensors] for producer in producers]
     if len(halves[0]) != 2 or sorted(halves[0]) != sorted(halves[1]):
         return None
-    return _whole(producers[0].input_tensors)
+    source = _whole(producers[0].input_tensors)
+    return None if source is None else SortedPairs(source, shifts)
+
+
+def _is_shift(node: Any) -> bool:
+    """Whether it adds constants and does nothing else."""
+    layer = node.operation
+    if type(layer) is not layers.Rescaling or np.shape(layer.scale) or layer.scale != 1.0:
+        return False
+    (shape,), (added_to,) = (
+        [tuple(t.shape) for t in ts] for ts in (node.outputs, node.input_tensors)
+    )
+    return shape == added_to and bool(np.all(np.isfinite(layer.offset)))
 
 
 def _is_last(axis: int, tensor: Tensor) -> bool:

@@ -34,7 +34,7 @@ def scaled_concatenate(
     network: PlainNetwork, layer: ScaledConcatenate, values: Sequence[Pending]
 ) -> Pending:
     """`Concatenate` of the branches; what is pending of all of them alike stays so."""
-    values = [network.closed(value) for value in values]
+    values = [network.placed(value) for value in values]
     if len({value.scale for value in values}) > 1:
         values = [Pending(network.tensor(value), value.origin) for value in values]
     together = layers.Concatenate(**network.options(layer))([value.tensor for value in values])

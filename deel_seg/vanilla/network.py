@@ -43,7 +43,7 @@ class PlainNetwork:
         return self._once("tensor", value, lambda: self._tensor(value))
 
     def without_offset(self, value: Pending) -> Pending:
-        """The same with its offset added, by the convolution before it if that is still open."""
+        """The same with its offset added, by what yields it if that is still open."""
         offset = value.physical_offset()
         if offset is None:
             return value
@@ -62,6 +62,11 @@ class PlainNetwork:
             return value
         tensor = value.tensor(value.scale, value.physical_offset())
         return Pending(tensor, value.origin, order=value.order)
+
+    def placed(self, value: Pending) -> Pending:
+        """As `closed`, for a layer that hands an offset on: it stays one where it has a price."""
+        tensor = value.tensor.without_offset() if value.is_open else None
+        return self.closed(value) if tensor is None else replace(value, tensor=tensor)
 
     def fixed_convolution(
         self, inputs: Tensor, kernel: np.ndarray, origin: Any, part: str = "", **options: Any
@@ -93,8 +98,9 @@ class PlainNetwork:
         return Pending(rescaling(value.tensor), value.origin, order=value.order)
 
     def _ordered(self, value: Pending, order: np.ndarray) -> Pending:
-        if value.is_open and value.tensor.groups == 1:
-            return replace(value, tensor=value.tensor.reordered(order), order=None)
+        reordered = value.tensor.reordered(order) if value.is_open else None
+        if reordered is not None:
+            return replace(value, tensor=reordered, order=None)
         value = self.closed(value)
         # A product with 1 and sums with 0 are exact: this moves channels, and no more.
         permutation = np.eye(value.channels)[:, order][None, None]

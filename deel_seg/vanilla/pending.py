@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,9 +19,29 @@ class Origin(NamedTuple):
     dtype_policy: Any
 
 
+class Unplaced(ABC):
+    """Layers that are not part of the network yet, so that what follows can go into them."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int: ...
+
+    @abstractmethod
+    def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
+        """Adds them to the network; their output is `scale` times what it was, plus `offset`."""
+
+    def reordered(self, order: np.ndarray) -> Unplaced | None:
+        """With channel `order[i]` in place i, if they can have that."""
+        return None
+
+    def without_offset(self) -> Tensor | None:
+        """Adds them to the network as they are, if an offset takes a layer more there."""
+        return None
+
+
 @dataclass(frozen=True)
-class PlainConvolution:
-    """A convolution that is not part of the network yet, so that what follows can go into it.
+class PlainConvolution(Unplaced):
+    """A convolution with factor and offset in its kernel and bias.
 
     Args:
         source: The tensor that it is applied to.
@@ -37,29 +58,25 @@ class PlainConvolution:
     options: dict[str, Any]
 
     @property
-    def filters(self) -> int:
+    def channels(self) -> int:
         return int(self.kernel.shape[self._filter_axis])
-
-    @property
-    def groups(self) -> int:
-        return self.options.get("groups", 1)
 
     @property
     def _filter_axis(self) -> int:
         return 2 if self.kind is layers.Conv2DTranspose else 3
 
-    def reordered(self, order: np.ndarray) -> PlainConvolution:
-        """With channel `order[i]` in place i."""
+    def reordered(self, order: np.ndarray) -> PlainConvolution | None:
+        if self.options.get("groups", 1) > 1:
+            return None
         bias = None if self.bias is None else self.bias[order]
         return replace(self, kernel=np.take(self.kernel, order, self._filter_axis), bias=bias)
 
     def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
-        """Adds it to the network, with `scale` and `offset` in its kernel and bias."""
         bias = None if self.bias is None else scale * self.bias
         if offset is not None:
             bias = offset if bias is None else bias + offset
         layer = self.kind(
-            self.filters, self.kernel.shape[:2], use_bias=bias is not None, **self.options
+            self.channels, self.kernel.shape[:2], use_bias=bias is not None, **self.options
         )
         outputs = layer(self.source)
         weights = [scale * self.kernel] if bias is None else [scale * self.kernel, bias]
@@ -76,14 +93,14 @@ class Pending:
     layers of their own.
 
     Args:
-        tensor: Tensor of the plain network, or a convolution that yields it.
+        tensor: Tensor of the plain network, or what yields it once it is placed there.
         origin: The layer of the Lipschitz network it comes from, or an `Origin`.
         scale: Above 0.
         offset: `(channels,)`, float64, or `None` for zeros.
         order: `(channels,)`, integers, or `None` for 0, 1, 2, ...
     """
 
-    tensor: Tensor | PlainConvolution
+    tensor: Tensor | Unplaced
     origin: Any
     scale: float = 1.0
     offset: np.ndarray | None = None
@@ -91,8 +108,8 @@ class Pending:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is a convolution that can still take something in."""
-        return isinstance(self.tensor, PlainConvolution)
+        """Whether it can still take something in."""
+        return isinstance(self.tensor, Unplaced)
 
     @property
     def is_done(self) -> bool:
@@ -102,7 +119,7 @@ class Pending:
     @property
     def channels(self) -> int:
         tensor = self.tensor
-        return tensor.filters if isinstance(tensor, PlainConvolution) else int(tensor.shape[-1])
+        return tensor.channels if isinstance(tensor, Unplaced) else int(tensor.shape[-1])
 
     def coming_from(self, layer: Any) -> Pending:
         """The same, with another layer behind it."""

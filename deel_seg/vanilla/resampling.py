@@ -23,7 +23,7 @@ def average_pooling(
     network: PlainNetwork, layer: ScaledAveragePooling2D, value: Pending
 ) -> Pending:
     """`AveragePooling2D` times the root of the number of pixels."""
-    value = network.closed(value)
+    value = network.placed(value)
     pooling = layers.AveragePooling2D(layer.pool_size, layer.pool_size, **network.options(layer))
     factor = layer.output_factor(layer.compute_dtype, math.sqrt(math.prod(layer.pool_size)))
     return replace(value, tensor=pooling(value.tensor)).scaled(factor)
@@ -41,7 +41,7 @@ def l2_norm_pooling(network: PlainNetwork, layer: ScaledL2NormPooling2D, value: 
 
 def image_level_pooling(network: PlainNetwork, layer: ImageLevelPooling, value: Pending) -> Pending:
     """The mean over the image, added to zeros of its size."""
-    value = network.closed(value)
+    value = network.placed(value)
     means = layers.GlobalAveragePooling2D(keepdims=True, **network.options(layer, "_mean"))
     zeros = layers.Rescaling(0.0, **network.options(layer, "_zeros"))
     added = layers.Add(**network.options(layer))

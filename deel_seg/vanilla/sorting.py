@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from deel_seg._checks import received
 from deel_seg.layers import MaxMin
 from deel_seg.layers.activations import PairSorting
 from deel_seg.vanilla.network import PlainNetwork
-from deel_seg.vanilla.pending import Pending
+from deel_seg.vanilla.pending import Pending, Unplaced
+
+Tensor = Any
 
 
 def sorting(network: PlainNetwork, layer: PairSorting, value: Pending) -> Pending:
@@ -24,12 +26,53 @@ def sorting(network: PlainNetwork, layer: PairSorting, value: Pending) -> Pendin
     """
     halves = isinstance(layer, MaxMin)
     by_parity = np.arange(value.channels).reshape(-1, 2).T.ravel()  # 0, 2, 4, ..., 1, 3, 5, ...
-    value = network.without_offset(value)
     if not halves:
         order = by_parity if value.order is None else value.order[by_parity]
-        value = replace(value, order=order)
+        offset = None if value.offset is None else value.offset[by_parity]
+        value = replace(value, order=order, offset=offset)
     value = network.in_order(value)
-    inputs = network.tensor(Pending(value.tensor, value.origin))
+    if value.is_open:
+        pairs: Any = SortedPairs(network, layer, value)
+        factor = layer.output_factor(layer.compute_dtype)
+    else:
+        value = network.without_offset(value)
+        pairs = sorted_pairs(network, layer, value.tensor)
+        # What sorts pairs commutes with a factor above zero.
+        factor = value.scale * layer.output_factor(layer.compute_dtype)
+    return Pending(pairs, layer, factor, order=None if halves else np.argsort(by_parity))
+
+
+@dataclass(frozen=True)
+class SortedPairs(Unplaced):
+    """Sorted pairs of what a convolution yields that is not part of the network yet either.
+
+    The convolution shifts both values of a pair by the offset of the one that comes first. So only
+    the other one is left to shift.
+    """
+
+    network: PlainNetwork
+    layer: PairSorting
+    source: Pending  # open, with its channels where they belong
+
+    @property
+    def channels(self) -> int:
+        return self.source.channels
+
+    def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
+        source, shift = self.source.scaled(scale), None
+        if offset is not None:
+            first, second = np.split(offset, 2)
+            source, shift = source.shifted(np.tile(first, 2)), second - first
+        return sorted_pairs(self.network, self.layer, self.network.tensor(source), shift)
+
+    def without_offset(self) -> Tensor:
+        return self(1.0, None)
+
+
+def sorted_pairs(
+    network: PlainNetwork, layer: PairSorting, inputs: Tensor, shift: np.ndarray | None = None
+) -> Tensor:
+    """The pairs of the two halves of the channels, the second value of each plus `shift`."""
     if len(inputs.shape) != 4:
         raise ValueError(
             f"Layer {layer.name!r} has a form among Keras' own layers for images only. "
@@ -38,14 +81,13 @@ def sorting(network: PlainNetwork, layer: PairSorting, value: Pending) -> Pendin
     pair = [_half(network, layer, inputs, which) for which in (0, 1)]
     larger = layers.Maximum(**network.options(layer, "_larger"))(pair)
     smaller = layers.Minimum(**network.options(layer, "_smaller"))(pair)
-    together = layers.Concatenate(**network.options(layer))
-    sorted_pairs = together([larger, smaller] if halves else [smaller, larger])
-    # What sorts pairs commutes with a factor above zero.
-    factor = value.scale * layer.output_factor(layer.compute_dtype)
-    return Pending(sorted_pairs, layer, factor, order=None if halves else np.argsort(by_parity))
+    first, second = (larger, smaller) if isinstance(layer, MaxMin) else (smaller, larger)
+    if shift is not None:
+        second = layers.Rescaling(1.0, shift.tolist(), **network.options(layer, "_shift"))(second)
+    return layers.Concatenate(**network.options(layer))([first, second])
 
 
-def _half(network: PlainNetwork, layer: PairSorting, inputs: Any, which: int) -> Any:
+def _half(network: PlainNetwork, layer: PairSorting, inputs: Tensor, which: int) -> Tensor:
     """One half of the channels."""
     half = inputs.shape[-1] // 2
     # What this layer takes for height and width of channels first are our width and channels.

@@ -81,6 +81,19 @@ def test_convolution_and_centering_become_one_layer() -> None:
     )
 
 
+def test_of_a_shift_after_sorting_one_half_is_left_to_a_layer() -> None:
+    """The convolution before it does the rest, and one without a border after it, all of it."""
+    image = keras.Input((None, None, 3))
+    for kernel_size, left in ((3, [(None, None, None, 4)]), (1, [])):
+        x = BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3)(image)))
+        model = deel_seg.LipschitzModel(image, OrthogonalConv2D(4, kernel_size)(x))
+        move_weights(model)
+        plain = model.vanilla_export()
+        shifts = [layer for layer in plain.layers if isinstance(layer, layers.Rescaling)]
+        assert [layer.output.shape for layer in shifts] == left
+        assert relative_difference(call(plain, IMAGES), call(model, IMAGES)) < SAME
+
+
 def test_layers_keep_their_names() -> None:
     plain = deel_seg.LipDeepLabV3(TINY, 3).vanilla_export()
     assert isinstance(plain.get_layer("encoder1_1_conv"), layers.Conv2D)
