@@ -12,7 +12,13 @@ from keras import ops
 
 from deel_seg._backend import materialised
 from deel_seg.certificates.class_fold import channel, fold_classes
-from deel_seg.certificates.class_lanes import LANES, additions, lane_sums, largest_of_lanes
+from deel_seg.certificates.class_lanes import (
+    IN_CACHE,
+    LANES,
+    additions,
+    lane_sums,
+    largest_of_lanes,
+)
 from deel_seg.certificates.level_cost import margins_at_level
 from deel_seg.certificates.margins import usable_margins
 from deel_seg.certificates.rounding import LARGEST, TINY, raised
@@ -21,7 +27,7 @@ Tensor = Any
 
 _LARGEST = 5  # Distances that are sorted to start the search,
 _STEPS = 3  # and Newton's steps in the pass that does so,
-_IN_CACHE = 32  # as long as there are no more classes. Of more the largest of each lane do so,
+# as long as there are no more than IN_CACHE classes. Of more the largest of each lane do so,
 _PASSES = 3  # and then each step is a pass of its own; going on after these is dear.
 
 
@@ -59,7 +65,7 @@ def becoming_margins(
     if leaving is None:
         leaving = ops.zeros(ops.shape(logits)[:-1], dtype="bool")
     own = channel(logits, 0 if num_classes == 1 else class_id)
-    kind = _Pass if num_classes <= _IN_CACHE else _LanePass
+    kind = _Pass if num_classes <= IN_CACHE else _LanePass
     pass_over = kind(logits, own, class_id, logit_tolerance, num_classes, leaving)
     if num_classes == 1:
         return pass_over.signed()

@@ -18,6 +18,7 @@ from deel_seg.certificates.class_fold import widened
 Tensor = Any
 
 LANES = 16  # Two vectors of the usual processor.
+IN_CACHE = 32  # Classes up to which those of a pixel are read faster one after the other.
 _FARTHEST = 2.0**127  # No finite distance counts as larger.
 
 
@@ -31,6 +32,31 @@ def lanes(logits: Tensor, num_classes: int) -> Iterator[tuple[Tensor, np.ndarray
         first = min(start, num_classes - LANES)
         ids = np.arange(first, first + LANES, dtype="int32")
         yield widened(logits[..., first : first + LANES]), np.where(ids < start, -1, ids)
+
+
+def fold_lanes(
+    step: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    logits: Tensor,
+    num_classes: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Folds the classes of each lane, from two states of -inf, and returns those of all lanes.
+
+    `step` is handed both states, logits and their class ids, and returns both states. Logits that
+    are not finite come as inf, and those that were there already as -inf.
+
+    Returns:
+        The first states of all lanes, `(batch, H, W)` each, and the second ones.
+    """
+    shape = (*ops.shape(logits)[:-1], LANES)
+    first = second = ops.full(shape, -math.inf, dtype=widened(logits[..., :1]).dtype)
+    for values, ids in lanes(logits, num_classes):
+        values = ops.where(ops.isfinite(values), values, math.inf)
+        if (ids < 0).any():
+            values = ops.where(ids >= 0, values, -math.inf)
+        first, second = step(first, second, values, ids)
+    # One array, for the same reason as in `lane_sums`.
+    both = ops.where(np.array([[True], [False]]), first[..., None, :], second[..., None, :])
+    return tuple([both[..., row, lane] for lane in range(LANES)] for row in (0, 1))  # type: ignore
 
 
 def largest_of_lanes(logits: Tensor, own: Tensor, class_id: Tensor, num_classes: int) -> Tensor:

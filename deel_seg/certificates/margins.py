@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from keras import ops
 
 from deel_seg.certificates.class_fold import channel, fold_classes
+from deel_seg.certificates.class_lanes import IN_CACHE, fold_lanes
 from deel_seg.certificates.rounding import (
     LARGEST,
     SMALLEST,
@@ -75,6 +77,8 @@ def _signed(logit: Tensor, classes: Tensor) -> Tensor:
 
 def _two_largest(logits: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Difference of the two largest logits, and whether all are finite."""
+    if num_classes > IN_CACHE:
+        return _two_largest_of_many(logits, num_classes)
 
     def step(state: Any, value: Tensor, _: Any) -> Any:
         first, second, finite = state
@@ -91,6 +95,8 @@ def _own_and_largest_other(
     logits: Tensor, classes: Tensor, num_classes: int
 ) -> tuple[Tensor, Tensor]:
     """Logit of `classes` less the largest other one, and whether all are finite."""
+    if num_classes > IN_CACHE:
+        return _own_and_largest_other_of_many(logits, classes, num_classes)
 
     def step(state: Any, value: Tensor, index: Any) -> Any:
         own, other, finite = state
@@ -103,3 +109,37 @@ def _own_and_largest_other(
     state = (lowest, lowest, ops.ones_like(lowest, dtype="bool"))
     own, other, finite = fold_classes(step, state, logits, num_classes)
     return own - other, finite
+
+
+def _two_largest_of_many(logits: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """The same, many classes side by side."""
+
+    def step(first: Tensor, second: Tensor, values: Tensor, _: Any) -> tuple[Tensor, Tensor]:
+        return ops.maximum(first, values), ops.maximum(second, ops.minimum(first, values))
+
+    firsts, seconds = fold_lanes(step, logits, num_classes)
+    first, second = firsts[0], seconds[0]
+    for of_lane, next_of_lane in zip(firsts[1:], seconds[1:], strict=True):
+        second = ops.maximum(ops.maximum(second, next_of_lane), ops.minimum(first, of_lane))
+        first = ops.maximum(first, of_lane)
+    return first - second, ops.isfinite(first)
+
+
+def _own_and_largest_other_of_many(
+    logits: Tensor, classes: Tensor, num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """The same, many classes side by side."""
+
+    def step(own: Tensor, other: Tensor, values: Tensor, ids: Any) -> tuple[Tensor, Tensor]:
+        chosen = ops.equal(classes[..., None], ops.cast(ids, classes.dtype))
+        return (
+            ops.where(chosen, ops.maximum(own, values), own),
+            ops.where(chosen, other, ops.maximum(other, values)),
+        )
+
+    owns, others = fold_lanes(step, logits, num_classes)
+    own = functools.reduce(ops.maximum, owns)
+    other = functools.reduce(ops.maximum, others)
+    # What is not finite is inf by now, and a class that is not named has no logit at all.
+    found = ops.logical_and(own < math.inf, other < math.inf)
+    return own - other, found
