@@ -179,6 +179,49 @@ def jvp(function: Callable[[Any], Any], argument: Any, tangent: Any) -> Any:
     return accumulator.jvp(result, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
+def value_and_gradient(function: Callable[[Any], tuple[Any, Any]], argument: Any) -> Any:
+    """`(value, others), gradient` of a function that returns a scalar, and what else it found."""
+    if not IS_TENSORFLOW:
+        return jax.value_and_grad(function, has_aux=True)(argument)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(argument)
+        value, others = function(argument)
+    gradient = tape.gradient(value, argument, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return (value, others), gradient
+
+
+def inference_of(
+    network: Callable[[Any], Any],
+) -> tuple[Callable[[Any, Any], Any], Callable[[], Any]]:
+    """A network at inference as a function to compile, of its weights and of images.
+
+    Returns:
+        The function, and one that returns the weights of the moment to call it with. TensorFlow
+        reads variables whenever a compiled function runs; JAX would keep their values.
+    """
+    if not isinstance(network, keras.Model):
+        return lambda _, images: network(images), lambda: ()
+    if IS_TENSORFLOW:
+        return lambda _, images: network(images, training=False), lambda: ()
+
+    def apply(weights: Any, images: Any) -> Any:
+        return network.stateless_call(*weights, images, training=False)[0]
+
+    def weights() -> Any:
+        groups = (network.trainable_variables, network.non_trainable_variables)
+        return tuple([variable.value for variable in group] for group in groups)
+
+    return apply, weights
+
+
+def stateless_normal(shape: Sequence[int], seed: Any) -> Any:
+    """Standard normal float32 numbers that follow from two int32 numbers, tensors too."""
+    if IS_TENSORFLOW:
+        return tf.random.stateless_normal(shape, seed)
+    key = jax.random.fold_in(jax.random.key(seed[0].astype("uint32")), seed[1].astype("uint32"))
+    return jax.random.normal(key, shape, "float32")
+
+
 def exact_matmul(a: Any, b: Any) -> Any:
     """Matrix product in the full precision of its float32 operands.
 

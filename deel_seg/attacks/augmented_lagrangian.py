@@ -1,0 +1,119 @@
+r"""Penalties with a multiplier for each pixel, as the attacks of the ALMA family use them.
+
+A pixel's constraint is its margin over the mean size of the image's clean margins: at most 0 once
+it is what is wanted of it. The authors divide by differences of logits, which needs three classes,
+and more than one sign of a binary network.
+
+References:
+    Rony et al., Augmented Lagrangian Adversarial Attacks, ICCV 2021. Rony et al., Proximal
+    Splitting Adversarial Attack for Semantic Segmentation, CVPR 2023.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from deel_seg.attacks.contract import Given, Seen, State
+
+Tensor = Any
+
+
+class Multipliers(NamedTuple):
+    r"""How multipliers follow the constraints.
+
+    Args:
+        first: Their first value.
+        first_penalty: First value of the penalties $\rho$.
+        growth: Factor of the penalty of a pixel that is not hit and does not come nearer.
+        nearer: Share of a constraint that is nearer.
+        checked: Steps from one look at that to the next.
+        smoothing: Share of a multiplier that stays.
+    """
+
+    first: float
+    first_penalty: float
+    growth: float
+    nearer: float = 0.95
+    checked: int = 10
+    smoothing: float = 0.8
+
+    def start(self, given: Given) -> State:
+        """The part of a state that is about them."""
+        zeros = ops.zeros_like(given.clean_margins)
+        return {
+            "multipliers": zeros + self.first,
+            "penalties": zeros + self.first_penalty,
+            "hit_since": zeros,
+            "constraints_before": zeros + math.inf,
+        }
+
+    def step(self, given: Given, state: State, seen: Seen, values: Tensor) -> State:
+        """The same after a step, with the constraints as they were seen there."""
+        hit = ops.maximum(state["hit_since"], ops.cast(values <= 0, "float32"))
+        worse = values > self.nearer * state["constraints_before"]
+        look = ops.equal(ops.mod(seen.step + 1, self.checked), 0)
+        raised = ops.logical_and(look, ops.logical_and(ops.equal(hit, 0.0), worse))
+        penalties = ops.where(raised, self.growth * state["penalties"], state["penalties"])
+        wanted = slope(values, penalties, state["multipliers"])
+        multipliers = self.smoothing * state["multipliers"] + (1.0 - self.smoothing) * wanted
+        return {
+            "multipliers": ops.clip(multipliers, 1e-12, 1.0),
+            "penalties": ops.minimum(penalties, 2.0**40),
+            "hit_since": ops.where(look, 0.0, hit),
+            "constraints_before": ops.where(look, values, state["constraints_before"]),
+        }
+
+
+def constraints(margins: Tensor, given: Given) -> Tensor:
+    """Margins over the mean size of the clean ones, `(batch, H, W)`."""
+    mask = ops.cast(given.goal.mask, "float32")
+    sizes = ops.sum(mask * ops.abs(given.clean_margins), axis=(1, 2)) / given.counted
+    return margins / ops.maximum(sizes, 2.0**-60)[:, None, None]
+
+
+def penalty(values: Tensor, penalties: Tensor, multipliers: Tensor) -> Tensor:
+    r"""$\mu y + \mu \rho y^2 + \rho^2 y^3 / 6$ above 0, $\mu y / (1 - \max(\rho, 1) y)$ below."""
+    above, below = ops.maximum(values, 0.0), ops.minimum(values, 0.0)
+    cubic = multipliers * penalties * above**2 + penalties**2 * above**3 / 6.0
+    least = ops.maximum(penalties, 1.0)
+    return multipliers * above + cubic + multipliers * below / (1.0 - least * below)
+
+
+def slope(values: Tensor, penalties: Tensor, multipliers: Tensor) -> Tensor:
+    """Derivative of `penalty` by the values."""
+    above, below = ops.maximum(values, 0.0), ops.minimum(values, 0.0)
+    growing = 2.0 * multipliers * penalties * above + 0.5 * penalties**2 * above**2
+    least = ops.maximum(penalties, 1.0)
+    return growing + multipliers / ops.square(1.0 - least * below)
+
+
+def wanted_pixels(values: Tensor, given: Given) -> Tensor:
+    """The pixels that the search is for, float32: as many as have to be hit, those nearest to it.
+
+    The authors leave the others out step by step, for they want 99 % of the pixels. Where half of
+    them are wanted, most of the way would go into pixels that are not.
+    """
+    mask = given.goal.mask
+    flat = ops.reshape(ops.where(mask, values, -math.inf), (ops.shape(values)[0], -1))
+    ordered = -ops.sort(-flat, axis=-1)
+    spared = given.counted - ops.cast(given.needed, "float32")
+    number = ops.cast(ops.maximum(spared, 0.0), "int32")
+    limit = ops.take_along_axis(ordered, number[:, None], axis=-1)[:, :, None]
+    return ops.cast(ops.logical_and(mask, values <= limit), "float32")
+
+
+def decay(step: Tensor, first_success: Tensor, steps: int, last: float) -> Tensor:
+    """From 1 at an image's first success to `last`, hyperbolically, `(batch,)`."""
+    left = ops.maximum(steps - first_success, 1.0)
+    scale = last / (1.0 - last) * left
+    return scale / (ops.maximum(ops.cast(step, "float32") - first_success, 0.0) + scale)
+
+
+def success_at(seen: Seen, state: State, steps: int) -> Tensor:
+    """Step of the first success, or half of all while there is none, `(batch,)`."""
+    now = ops.cast(seen.step, "float32")
+    first = ops.logical_and(seen.reached, ops.equal(state["first_success"], 0.5 * steps))
+    return ops.where(first, ops.minimum(now, 0.5 * steps), state["first_success"])
