@@ -1,0 +1,151 @@
+"""SegCertify: its samples are independent, and its certificates hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import stats
+
+from deel_seg.smoothing import SegCertify
+from deel_seg.smoothing.sampling import Sampler
+
+SIGMA = 0.25
+
+
+def linear(images: Any) -> Any:
+    """One logit: the sum of two channels, less 1. Its pixels keep their class within a distance."""
+    return images[..., :1] + images[..., 1:2] - 1.0
+
+
+def drawn(count: int = 2, size: int = 12) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.uniform(size=(count, size, size, 2)).astype("float32")
+
+
+def test_certified_within_the_true_radius() -> None:
+    """A pixel's own distance is known: with alpha of 1e-3 for 8 images nothing lies beyond it."""
+    images = drawn(8)
+    distance = np.abs(images.sum(-1) - 1.0) / np.sqrt(2.0)
+    smoothed = SegCertify(linear, 2, SIGMA, samples=200)
+    for found in smoothed(images, eps=[0.0, 0.1, 0.3]):
+        certified = found.classes >= 0
+        assert np.all(distance[certified] >= found.eps)
+        np.testing.assert_array_equal(found.classes[certified], (images.sum(-1) > 1)[certified])
+        assert 0.1 < certified.mean() < 1.0
+        # Of those that a perfect test would certify most are.
+        assert certified[distance > found.eps + 0.2].mean() > 0.8
+
+
+def test_every_sample_has_a_noise_of_its_own() -> None:
+    """Counts of a pixel on the edge are binomial: copies of one noise would be all or nothing."""
+    images = np.full((1, 40, 40, 2), 0.5, "float32")
+    counts = SegCertify(linear, 2, SIGMA, samples=64, batch_size=16).sample(images)
+    hits = np.where(counts.top == 1, counts.hits, 64 - counts.hits).ravel()
+    assert abs(hits.mean() - 32) < 5 * 4 / 40
+    assert 0.8 < hits.var() / 16 < 1.2
+    # First and other samples are independent as well.
+    assert abs(np.corrcoef(counts.top.ravel(), hits)[0, 1]) < 0.15
+    same = [hits[:800], hits[800:]]
+    assert abs(np.corrcoef(same)[0, 1]) < 0.2
+
+
+def test_the_same_however_images_are_put_together() -> None:
+    images = drawn(3)
+    smoothed = SegCertify(linear, 2, SIGMA, samples=30, batch_size=7)
+    together = smoothed.sample(images, seed=3)
+    alone = smoothed.sample(images[1:2], seed=3, first_image=1)
+    np.testing.assert_array_equal(together.hits[1], alone.hits[0])
+    assert np.any(smoothed.sample(images, seed=4).hits != together.hits)
+    # Neither 30 nor 10 is a multiple of 7: what fills up the last batch is not counted.
+    assert together.hits.max() == 30
+
+
+@pytest.mark.parametrize("correction", ["holm", "bonferroni", "k_familywise"])
+def test_stopping_early_changes_no_certificate(correction: str) -> None:
+    images = np.where(np.arange(12)[:, None] % 2 == 0, 0.9, 0.1) * np.ones((1, 12, 12, 1))
+    images = np.repeat(images, 2, axis=-1).astype("float32")
+    smoothed = SegCertify(
+        linear, 2, SIGMA, samples=300, correction=correction, tolerated=2, batch_size=10
+    )
+    for eps in ([0.05], [0.05, 0.2], [5.0]):
+        stopped, full = smoothed.sample(images, eps=eps), smoothed.sample(images)
+        assert stopped.taken[0] < 300 == full.taken[0]
+        for radius in eps:
+            one, other = (smoothed.certify(counts, eps=radius) for counts in (stopped, full))
+            np.testing.assert_array_equal(one.classes, other.classes)
+
+
+def test_nothing_is_sampled_that_cannot_be_certified() -> None:
+    smoothed = SegCertify(linear, 2, SIGMA, samples=5)
+    counts = smoothed.sample(drawn(1), eps=[0.2])
+    assert counts.taken[0] == 0
+    assert np.all(smoothed.certify(counts, eps=0.2).classes == -1)
+
+
+def test_accuracy_counts_abstaining_as_wrong() -> None:
+    images = drawn(2)
+    found = SegCertify(linear, 2, SIGMA, samples=100)(images, eps=0.1)
+    labels = (images.sum(-1) > 1).astype("int32")
+    expected = np.mean(found.classes == labels, axis=(1, 2))
+    np.testing.assert_array_equal(found.accuracy(labels), expected)
+    np.testing.assert_array_equal(found.abstained, np.mean(found.classes == -1, axis=(1, 2)))
+    labels[0], labels[1, :6] = 255, 255
+    some = found.accuracy(labels, ignore_class=255)
+    assert np.isnan(some[0]) and some[1] == np.mean(found.classes[1, 6:] == labels[1, 6:])
+
+
+def test_a_keras_model_and_several_classes() -> None:
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.layers.Rescaling(2.0)(inputs))
+    images = np.random.default_rng(0).uniform(size=(2, 6, 5, 3)).astype("float32")
+    found = SegCertify(model, 3, 0.05, samples=50, batch_size=4)(images, eps=0.02, verbose=0)
+    certified = found.classes >= 0
+    assert certified.any()
+    np.testing.assert_array_equal(found.classes[certified], images.argmax(-1)[certified])
+
+
+def test_most_frequent_class_of_ties_is_the_lowest() -> None:
+    sampler = Sampler(lambda x: ops.zeros_like(x), 3, 0.1, 4)
+    top = sampler.most_frequent(np.zeros((2, 2, 3), "float32"), 6, (0, 0, 0), lambda _: None)
+    np.testing.assert_array_equal(ops.convert_to_numpy(top), 0)
+
+
+def test_the_level_is_kept_on_a_network() -> None:
+    """Pixels whose class comes up as often as is just not enough: few images are certified."""
+    eps, sigma, size = 0.2, 0.25, 3
+    images = np.zeros((400, size, size, 1), "float32") + 0.5 + eps  # At the radius itself
+    smoothed = SegCertify(lambda x: x - 0.5, 2, sigma, samples=40, alpha=0.1, batch_size=40)
+    found = smoothed(images, eps=eps)
+    wrong = np.sum(np.any(found.classes >= 0, axis=(1, 2)))
+    assert wrong <= stats.binom.ppf(1 - 1e-6, len(images), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_classes": 1}, "`num_classes`"), ({"sigma": 0.0}, "`sigma`"),
+        ({"samples": 0}, "`samples`"), ({"first_samples": 0}, "`first_samples`"),
+        ({"alpha": 1.0}, "`alpha`"), ({"correction": "none"}, "`correction`"),
+        ({"tolerated": -1}, "`tolerated`"), ({"batch_size": 0}, "`batch_size`"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SegCertify(**{"model": linear, "num_classes": 2, "sigma": 0.1, **change})
+
+
+def test_bad_calls() -> None:
+    smoothed = SegCertify(linear, 2, SIGMA, samples=20)
+    for call, message in (
+        (lambda: smoothed(drawn(), eps=-1.0), "`eps`"),
+        (lambda: smoothed(drawn()[0], eps=0.1), "must be floats of shape"),
+        (lambda: smoothed(drawn() * np.nan, eps=0.1), "must be finite"),
+        (lambda: smoothed(drawn(), eps=0.1, seed=-1), "`seed`"),
+        (lambda: smoothed(drawn(), eps=0.1).accuracy(np.zeros((2, 3, 3))), "`labels` must have"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
