@@ -2,7 +2,19 @@
 
 from importlib.metadata import version
 
-from deel_seg import certificates, data, export, layers, lipschitz, losses, models, visualize
+from deel_seg import (
+    attacks,
+    certificates,
+    data,
+    export,
+    layers,
+    lipschitz,
+    losses,
+    models,
+    smoothing,
+    visualize,
+)
+from deel_seg.evaluation import Evaluation, evaluate
 from deel_seg.models import (
     FCN,
     DeepLabV3,
@@ -18,18 +30,22 @@ __version__ = version("deel_seg")
 __all__ = [
     "FCN",
     "DeepLabV3",
+    "Evaluation",
     "LipDeepLabV3",
     "LipFCN",
     "LipUNet",
     "LipschitzModel",
     "UNet",
     "__version__",
+    "attacks",
     "certificates",
     "data",
+    "evaluate",
     "export",
     "layers",
     "lipschitz",
     "losses",
     "models",
+    "smoothing",
     "visualize",
 ]

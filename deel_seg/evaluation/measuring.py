@@ -1,0 +1,174 @@
+"""What is measured of a batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from deel_seg._backend import compiled
+from deel_seg.attacks import Attack, AttackSuite
+from deel_seg.certificates import (
+    CertifiedIoUCurve,
+    stability_radius,
+    worst_case_fnr,
+    worst_case_pixel_accuracy,
+    worst_case_stability,
+)
+from deel_seg.certificates.pixels import predicted_class
+from deel_seg.smoothing import SegCertify
+
+Tensor = Any
+Measured = dict[str, np.ndarray]
+
+
+class Asked(NamedTuple):
+    """What is asked for."""
+
+    eps: tuple[float, ...]
+    fractions: tuple[Any, ...]
+    constant: float | None
+    ignore_class: int | None
+    positive_class: int | None
+    attacks: Attack | AttackSuite | None
+    smoothing: SegCertify | None
+    seeds: tuple[int, ...]
+
+
+class Measuring:
+    """Measures batches of one model."""
+
+    def __init__(self, model: Callable[[Tensor], Tensor], infer: Any, asked: Asked) -> None:
+        self.model, self.infer, self.asked = model, infer, asked
+        self._certify = compiled(self._certificates)
+        self._warm = False
+        self.curve: CertifiedIoUCurve | None = None
+        # Of each class: pixels predicted rightly, labelled, and predicted; 0 before any batch.
+        self.class_pixels = np.zeros((3, 1), "int64")
+
+    def measure(self, images: np.ndarray, labels: np.ndarray, number: int) -> Measured:
+        """All that is asked for, of each image; `number` is that of the first one."""
+        asked, count = self.asked, len(images)
+        logits, seconds = self._timed(lambda: self.infer(ops.convert_to_tensor(images)))
+        predicted = ops.convert_to_numpy(predicted_class(logits, logits.shape[-1]))
+        kept = np.ones(labels.shape, bool)
+        if asked.ignore_class is not None:
+            kept = labels != asked.ignore_class
+        self._count_classes(predicted, labels, kept, max(logits.shape[-1], 2))
+        found = {
+            "accuracy": _share((predicted == labels) & kept, kept),
+            "forward_seconds": np.full(count, seconds / count),
+        }
+        if asked.constant is not None:
+            tensors = (logits, ops.convert_to_tensor(labels))
+            values, seconds = self._timed(lambda: self._certify(*tensors))
+            found |= {name: ops.convert_to_numpy(value) for name, value in values.items()}
+            found["certificate_seconds"] = np.full(count, seconds / count)
+            if self.curve is not None:
+                self.curve.update(*tensors)
+        if asked.attacks is not None:
+            found |= self._attacked(asked.attacks, images, labels, number)
+        if asked.smoothing is not None:
+            found |= self._smoothed(asked.smoothing, images, labels, number)
+        self._warm = True
+        return found
+
+    def _certificates(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        asked = self.asked
+        options: dict[str, Any] = {
+            "lipschitz_constant": asked.constant,
+            "ignore_class": asked.ignore_class,
+        }
+        eps = list(asked.eps)
+        found = {
+            "crpa": worst_case_pixel_accuracy(logits, labels, eps=eps, **options),
+            "crs": worst_case_stability(logits, labels=labels, eps=eps, **options),
+        }
+        for fraction in asked.fractions:
+            name = f"stability@{float(100 * fraction):g}"
+            found[name] = stability_radius(logits, labels=labels, fraction=fraction, **options)
+        if asked.positive_class is not None:
+            found["certified_fnr"] = worst_case_fnr(
+                logits, labels, positive_class=asked.positive_class, eps=eps, **options
+            )
+        return found
+
+    def _attacked(
+        self, attack: Attack | AttackSuite, images: np.ndarray, labels: np.ndarray, number: int
+    ) -> Measured:
+        eps, start = self.asked.eps, time.perf_counter()
+        options: dict[str, Any] = {"ignore_class": self.asked.ignore_class, "seed": number}
+        if isinstance(attack, AttackSuite):
+            results = attack.curve(self.model, images, labels, eps=eps, **options)
+        else:
+            results = [attack(self.model, images, labels, eps=each, **options) for each in eps]
+        seconds = time.perf_counter() - start
+        # The envelope of all: a smaller budget's point is one within a larger budget too.
+        envelope = results[0].envelope
+        for result in results[1:]:
+            envelope = envelope.merged(result.envelope)
+        passes = max(result.evaluations for result in results)
+        return {
+            "attacked_accuracy": envelope.accuracy(list(eps)),
+            "attack_seconds": np.full(len(images), seconds / len(images)),
+            "attack_gradients": np.full(len(images), float(passes)),
+        }
+
+    def _smoothed(
+        self, smoothing: SegCertify, images: np.ndarray, labels: np.ndarray, number: int
+    ) -> Measured:
+        asked, found, taken = self.asked, [], []
+        start = time.perf_counter()
+        for seed in asked.seeds:
+            counts = smoothing.sample(images, eps=asked.eps, seed=seed, first_image=number)
+            certified = [smoothing.certify(counts, eps=budget) for budget in asked.eps]
+            found.append(
+                np.stack(
+                    [c.accuracy(labels, ignore_class=asked.ignore_class) for c in certified], 1
+                )
+            )
+            taken.append(smoothing.first_samples + counts.taken)
+        seconds = (time.perf_counter() - start) / len(images) / len(asked.seeds)
+        return {
+            "smoothed_crpa": np.stack(found, axis=-1),
+            "smoothing_seconds": np.full(len(images), seconds),
+            "smoothing_passes": np.mean(taken, axis=0),
+        }
+
+    def _count_classes(
+        self, predicted: np.ndarray, labels: np.ndarray, kept: np.ndarray, classes: int
+    ) -> None:
+        chosen = (labels[kept & (predicted == labels)], labels[kept], predicted[kept])
+        counts = np.stack([np.bincount(each, minlength=classes)[:classes] for each in chosen])
+        self.class_pixels = self.class_pixels + counts
+
+    def _timed(self, function: Callable[[], Any]) -> tuple[Any, float]:
+        """What a function returns, and seconds of a call that compiles nothing."""
+        if not self._warm:
+            _wait(function())
+        start = time.perf_counter()
+        result = function()
+        _wait(result)
+        return result, time.perf_counter() - start
+
+
+def mean_iou(class_pixels: np.ndarray) -> float:
+    """Mean IoU over the classes that are labelled or predicted somewhere."""
+    right, labelled, predicted = class_pixels
+    union = labelled + predicted - right
+    present = union > 0
+    return float(np.mean(right[present] / union[present])) if present.any() else float("nan")
+
+
+def _share(chosen: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    counted = kept.sum((1, 2))
+    return np.where(counted > 0, chosen.sum((1, 2)) / np.maximum(counted, 1), np.nan)
+
+
+def _wait(result: Any) -> None:
+    parts: Sequence[Any] = list(result.values()) if isinstance(result, dict) else [result]
+    for part in parts:
+        ops.convert_to_numpy(part)
