@@ -15,7 +15,7 @@ export NO_MKDOCS_2_WARNING ?= 1
 PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # What has to give the same answers on the second Keras backend, beside the certificates.
-PORTABLE := layers lipschitz losses
+PORTABLE := attacks layers lipschitz losses smoothing
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 
