@@ -52,7 +52,7 @@ def main() -> None:
     split = arguments.split or TEST_SPLITS.get(arguments.data, "test")
     size = arguments.size[0] if len(arguments.size) == 1 else tuple(arguments.size)
     data = deel_seg.data.load(
-        arguments.data, split, size, arguments.root, batch_size=arguments.batch_size
+        arguments.data, split, size, root=arguments.root, batch_size=arguments.batch_size
     )
     info = deel_seg.data.info(arguments.data)
     steps = None if arguments.images is None else -(-arguments.images // arguments.batch_size)
