@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import report
+from benchmarks import report, report_smoothing
 
 
 def test_the_page_is_made_of_the_files() -> None:
@@ -13,3 +13,10 @@ def test_a_changed_figure_is_seen() -> None:
     runs = report.read_runs()
     runs["camvid_own"]["metrics"]["pixel_accuracy"] += 0.001
     assert report.PAGE.read_text() != report.page(runs, report.read_models())
+
+
+def test_the_times_of_smoothing_are_those_of_the_file() -> None:
+    text = report_smoothing.PAGE.read_text()
+    assert report_smoothing.page(text) == text
+    row = text.split(report_smoothing.BEGIN)[1].split("\n| 128x128 |")[1]
+    assert report_smoothing.page(text.replace(row[:20], "| 0 |")) == text

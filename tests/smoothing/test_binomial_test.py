@@ -20,6 +20,8 @@ from deel_seg.smoothing import (
     radius_for,
 )
 
+pytestmark = pytest.mark.one_backend  # NumPy and scipy alone
+
 
 @pytest.mark.parametrize("samples", [1, 10, 54, 100, 1000])
 @pytest.mark.parametrize("probability", [0.5, 0.655, 0.95])
@@ -52,7 +54,7 @@ def test_bounds_are_those_of_clopper_and_pearson(samples: int) -> None:
 @pytest.mark.parametrize("correction", ["holm", "bonferroni"])
 def test_corrections_are_those_of_statsmodels(correction: str) -> None:
     generator, some = np.random.default_rng(0), 0
-    for _ in range(40):
+    for _ in range(15):
         table = p_values(30, generator.uniform(0.5, 0.95))
         counts = generator.binomial(30, generator.uniform(0.5, 1.0), generator.integers(1, 60))
         counts[generator.random(len(counts)) < 0.3] = 30
@@ -62,7 +64,7 @@ def test_corrections_are_those_of_statsmodels(correction: str) -> None:
         expected = multipletests(table[counts], alpha, method=correction)[0]
         np.testing.assert_array_equal(counts >= least, expected)
         some += 0 < expected.sum() < len(expected)
-    assert some > 10  # Often some are rejected and others not.
+    assert some > 3  # Often some are rejected and others not.
 
 
 def test_a_step_down_that_does_not_stop_would_be_seen() -> None:

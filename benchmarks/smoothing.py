@@ -1,0 +1,117 @@
+"""Times a certificate by a constant beside SegCertify, with fast statistics and published ones.
+
+    python benchmarks/smoothing.py                    128x128 and 1024x1024: minutes
+    python benchmarks/smoothing.py --sizes 128        one of them
+    KERAS_BACKEND=jax python benchmarks/smoothing.py --out FILE
+
+The same network, machine and run: config S, which is not trained, for times do not depend on that.
+A certificate is a forward pass and CRPA; SegCertify is forward passes of noisy copies, and then
+statistics: from one table of all counts, or pixel by pixel as published (`reference_smoothing`), of
+which large images have a part timed. Writes benchmarks/results/smoothing_BACKEND.json;
+`benchmarks/report.py` makes the table of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+from keras import ops  # noqa: E402
+
+import deel_seg  # noqa: E402
+from benchmarks.machine import describe_machine  # noqa: E402
+from benchmarks.reference_smoothing import certify_pixel_by_pixel  # noqa: E402
+from deel_seg._backend import compiled_inference  # noqa: E402
+from deel_seg.certificates import worst_case_pixel_accuracy  # noqa: E402
+from deel_seg.smoothing import SegCertify, probability_for  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+CLASSES, EPS, SIGMA, ALPHA = 19, 0.1, 0.25, 0.001
+FIRST, SAMPLES = 10, 90
+ROWS = 64  # Rows of an image whose pixels are tested one by one, at most.
+
+
+def median_seconds(function: Callable[[], Any], turns: int) -> float:
+    """Median of the seconds of a call, after one that is not timed."""
+    function()
+    seconds = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+def measure(size: int, turns: int) -> dict[str, float]:
+    """Seconds of one image."""
+    keras.utils.set_random_seed(0)
+    model = deel_seg.LipDeepLabV3("S", num_classes=CLASSES)
+    model.condense()
+    model.compile()
+    infer = compiled_inference(model)
+    generator = np.random.default_rng(0)
+    image = generator.random((1, size, size, 3), dtype="float32")
+    labels = ops.convert_to_tensor(generator.integers(0, CLASSES, (1, size, size)))
+
+    def certificate() -> Any:
+        logits = infer(ops.convert_to_tensor(image))
+        return ops.convert_to_numpy(worst_case_pixel_accuracy(logits, labels, eps=EPS))
+
+    smoothed = SegCertify(
+        model, CLASSES, SIGMA, first_samples=FIRST, samples=SAMPLES, alpha=ALPHA, batch_size=2
+    )
+    start = time.perf_counter()
+    counts = smoothed.sample(image)  # Compiles as well: timed once more.
+    start = time.perf_counter()
+    counts = smoothed.sample(image)
+    sampling = time.perf_counter() - start
+    rows = min(ROWS, size)
+    predictions = generator.integers(0, CLASSES, (FIRST + SAMPLES, rows, size))
+    predictions[:, generator.random((rows, size)) < 0.9] = 3  # Most pixels are clear.
+    start = time.perf_counter()
+    certify_pixel_by_pixel(predictions, FIRST, probability_for(EPS, SIGMA), ALPHA)
+    by_pixel = (time.perf_counter() - start) * size / rows
+    return {
+        "certificate": median_seconds(certificate, turns),
+        "sampling": sampling,
+        "statistics": median_seconds(lambda: smoothed.certify(counts, eps=EPS), turns),
+        "published_statistics": by_pixel,
+    }
+
+
+def main() -> None:
+    """Measures and writes the file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--sizes", type=int, nargs="+", default=[128, 1024])
+    add("--turns", type=int, default=7)
+    add("--out", type=Path)
+    arguments = parser.parse_args()
+    backend = keras.backend.backend()
+    path = arguments.out or RESULTS / f"smoothing_{backend}.json"
+    found: dict[str, Any] = {
+        "machine": describe_machine(backend),
+        "eps": EPS, "sigma": SIGMA, "alpha": ALPHA, "samples": FIRST + SAMPLES, "sizes": {},
+    }  # fmt: skip
+    for size in arguments.sizes:
+        found["sizes"][str(size)] = measure(size, arguments.turns)
+        print(size, found["sizes"][str(size)], flush=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
