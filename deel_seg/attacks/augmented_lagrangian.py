@@ -12,13 +12,20 @@ References:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from keras import ops
 
+from deel_seg._checks import check_real
+from deel_seg.attacks.attack import Attack
+from deel_seg.attacks.ball import norms_above
 from deel_seg.attacks.contract import Given, Seen, State
+from deel_seg.attacks.pixel_losses import View
 
 Tensor = Any
+
+_SMOOTHING = 0.8  # Of squared gradients.
 
 
 class Multipliers(NamedTuple):
@@ -105,15 +112,76 @@ def wanted_pixels(values: Tensor, given: Given) -> Tensor:
     return ops.cast(ops.logical_and(mask, values <= limit), "float32")
 
 
+@dataclass(frozen=True, kw_only=True)
+class PenaltyAttack(Attack):
+    """An attack of minimal norm that lowers the penalties of the pixels it is for.
+
+    Args:
+        steps: Gradients to take of each image.
+        temperature: Has no part in it: margins are taken relative to their size.
+        first_step: Length of the first step, over the norm that is expected.
+        last_step: What is left of the length in the end.
+    """
+
+    minimal = True
+    multipliers = Multipliers(first=1.0, first_penalty=1.0, growth=2.0)
+
+    steps: int = 500
+    first_step: float = 1.0
+    last_step: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_real("first_step", self.first_step, minimum=0, exclusive_minimum=True)
+        check_real(
+            "last_step", self.last_step, minimum=0, maximum=1,
+            exclusive_minimum=True, exclusive_maximum=True,
+        )  # fmt: skip
+
+    def start(self, given: Given) -> State:
+        zeros, none = ops.zeros_like(given.images), ops.zeros_like(given.eps)
+        return {
+            "change": zeros,
+            "squares": zeros,
+            "length": none,
+            "first_success": none + 0.5 * self.steps,
+            "scale": none + 1.0,
+            **self.multipliers.start(given),
+        }
+
+    def lowered(self, view: View, given: Given, state: State) -> Tensor:
+        values = self.values(view.margins, given, state)
+        wanted = ops.stop_gradient(wanted_pixels(values, given))
+        penalties = penalty(values, state["penalties"], state["multipliers"])
+        return ops.sum(wanted * penalties, axis=(1, 2))
+
+    def values(self, margins: Tensor, given: Given, state: State) -> Tensor:
+        """The constraints, times the scale that they have at the moment."""
+        return state["scale"][:, None, None] * constraints(margins, given)
+
+    def scaled(self, gradient: Tensor, state: State, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Mean squares of the gradient, and the metric of their roots."""
+        squares = _SMOOTHING * state["squares"] + (1 - _SMOOTHING) * ops.square(gradient)
+        weight = 1.0 - _SMOOTHING ** (ops.cast(seen.step, "float32") + 1.0)
+        roots = ops.sqrt(squares / weight)
+        return squares, roots + ops.max(roots, axis=(1, 2, 3), keepdims=True) * 1e-3 + 2.0**-60
+
+    def length(
+        self, direction: Tensor, given: Given, state: State, seen: Seen
+    ) -> tuple[Tensor, State]:
+        """Factor of a direction at this step, and what is to be carried on for it."""
+        first = self.first_step * given.expected / ops.maximum(norms_above(direction), 2.0**-60)
+        length = ops.where(seen.step > 0, state["length"], first)
+        # Half of all steps while there is no success.
+        none_yet = ops.equal(state["first_success"], 0.5 * self.steps)
+        now = ops.minimum(ops.cast(seen.step, "float32"), 0.5 * self.steps)
+        success = ops.where(ops.logical_and(seen.reached, none_yet), now, state["first_success"])
+        factor = length * decay(seen.step, success, self.steps, self.last_step)
+        return factor, {"length": length, "first_success": success}
+
+
 def decay(step: Tensor, first_success: Tensor, steps: int, last: float) -> Tensor:
     """From 1 at an image's first success to `last`, hyperbolically, `(batch,)`."""
     left = ops.maximum(steps - first_success, 1.0)
     scale = last / (1.0 - last) * left
     return scale / (ops.maximum(ops.cast(step, "float32") - first_success, 0.0) + scale)
-
-
-def success_at(seen: Seen, state: State, steps: int) -> Tensor:
-    """Step of the first success, or half of all while there is none, `(batch,)`."""
-    now = ops.cast(seen.step, "float32")
-    first = ops.logical_and(seen.reached, ops.equal(state["first_success"], 0.5 * steps))
-    return ops.where(first, ops.minimum(now, 0.5 * steps), state["first_success"])

@@ -11,7 +11,7 @@ from keras import ops
 from deel_seg.attacks.attack import LossAttack
 from deel_seg.attacks.ball import norms_above, per_image, project, unit
 from deel_seg.attacks.contract import Given, Seen, State
-from deel_seg.attacks.pixel_losses import PixelLoss
+from deel_seg.attacks.pixel_losses import Boundary, PixelLoss
 from deel_seg.attacks.schedules import cosine
 
 Tensor = Any
@@ -29,7 +29,8 @@ class FMN(LossAttack):
     Args:
         steps: Gradients to take of each image.
         temperature: Factor of the logits in the loss.
-        loss: See `LossAttack`. The authors take the margin of all pixels alike.
+        loss: See `LossAttack`. The authors take the margin of all pixels alike. It has to fall as
+            steadily as that, for the first radius is where it would vanish if it were linear.
 
     Example:
     >>> import numpy as np
@@ -46,7 +47,7 @@ class FMN(LossAttack):
 
     minimal = True
 
-    loss: str | PixelLoss = "boundary"
+    loss: str | PixelLoss = Boundary(0.25)  # noqa: RUF009
 
     def start(self, given: Given) -> State:
         infinite = ops.full_like(given.eps, math.inf)

@@ -97,7 +97,7 @@ class Boundary:
         share: c over the frontier.
     """
 
-    def __init__(self, share: float = 0.25) -> None:
+    def __init__(self, share: float = 0.06) -> None:
         self.share = share
 
     def __call__(self, view: View) -> Tensor:

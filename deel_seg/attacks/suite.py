@@ -27,8 +27,8 @@ def _fast(temperature: float) -> list[Attack]:
     return [
         PGD(loss="masked_crossentropy", temperature=temperature),
         PGD(loss="cospgd", temperature=temperature),
-        PGD(loss=Boundary(0.25)),
-        PGD(loss=Boundary(1.0)),
+        PGD(loss=Boundary(0.06)),
+        PGD(loss=Boundary(0.02)),
     ]
 
 
@@ -36,7 +36,7 @@ def _strong(temperature: float) -> list[Attack]:
     of_probabilities = ("masked_crossentropy", "segpgd", "cospgd", "jensen_shannon")
     return [
         *(APGD(steps=100, loss=loss, temperature=temperature) for loss in of_probabilities),
-        *(PGD(steps=100, loss=Boundary(share)) for share in (0.06, 0.25, 1.0)),
+        *(PGD(steps=100, loss=Boundary(share)) for share in (0.02, 0.06, 0.25)),
         PGD(steps=100, loss="squared_hinge"),
         DAG(steps=200),
         ALMA(steps=500),
@@ -82,7 +82,7 @@ class AttackSuite:
             raise ValueError(
                 f"`attacks` must be attacks, at least one. {received(attacks=attacks)}"
             )
-        self._polish = PGD(steps=_POLISH, step_size=0.25, loss=Boundary(0.25))
+        self._polish = PGD(steps=_POLISH, step_size=0.25, loss=Boundary())
 
     def __call__(
         self,
