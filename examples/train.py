@@ -59,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--learning-rate", type=float, default=5e-3)
     add("--weight-decay", type=float, default=1e-4)
     add("--augmentation", type=json.loads, default={}, help="JSON with values of Augmentation")
+    add("--noise", type=float, default=0.0, help="on training images, for randomized smoothing")
     add("--eps", type=float, nargs="+", default=[0.05, 0.1, 0.25], help="budgets to report")
     add("--monitor-eps", type=float, default=0.1, help="budget of the CRPA seen in training")
     add("--seed", type=int, default=0)
@@ -180,7 +181,7 @@ def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -> N
     }
     stream = deel_seg.data.load(
         arguments.data, splits["train"], arguments.size, **source,
-        augment=Augmentation(**augmentation), seed=arguments.seed,
+        augment=Augmentation(**{"noise": arguments.noise, **augmentation}), seed=arguments.seed,
         repeat=True, initial_epoch=epoch,
     )  # fmt: skip
     validation = None

@@ -14,7 +14,7 @@ from deel_seg.data.dataset_info import VOID
 def augment_batch(
     images: Any, labels: Any, *, seed: Any, augmentation: Augmentation
 ) -> tuple[Any, Any]:
-    """Crops, rotates and flips images and labels together, then changes the colours.
+    """Crops, rotates and flips images and labels together, changes the colours, adds noise.
 
     Crop, rotation and flip are one affine map, so each pixel is interpolated once: the
     image bilinearly, the label by its nearest pixel.
@@ -44,7 +44,11 @@ def augment_batch(
     geometry = _affine_maps(draws[:6], tf.shape(images)[1], tf.shape(images)[2], augmentation)
     images = _warp(images, geometry, "BILINEAR", "REFLECT", fill=0.0)
     labels = _warp(labels[..., None], geometry, "NEAREST", "CONSTANT", fill=float(VOID))[..., 0]
-    return _change_colours(images, draws[6:], augmentation), labels
+    images = _change_colours(images, draws[6:], augmentation)
+    if augmentation.noise:
+        other_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        images += augmentation.noise * tf.random.stateless_normal(tf.shape(images), other_seed)
+    return images, labels
 
 
 def _affine_maps(draws: Any, height: Any, width: Any, augmentation: Augmentation) -> Any:

@@ -11,8 +11,8 @@ from deel_seg._checks import check_real, received
 class Augmentation:
     """Ranges of the random changes; each image draws its own.
 
-    The first four are one geometric map that moves image and labels together; the last
-    three change the image alone and keep it within `[0, 1]`.
+    The first four are one geometric map that moves image and labels together; the next
+    three change the image alone and keep it within `[0, 1]`; noise comes last.
 
     Attributes:
         crop_scale: Smallest and largest share of the image's area a crop keeps, of the
@@ -24,6 +24,8 @@ class Augmentation:
         brightness: Largest value added to or taken from all channels.
         contrast: Largest relative change of the distance to the image's mean colour.
         saturation: Largest relative change of the distance to the pixel's mean grey.
+        noise: Standard deviation of Gaussian noise, which is not clipped: what a network is
+            trained with that randomized smoothing is to certify.
 
     Example:
     >>> from deel_seg.data import Augmentation
@@ -38,6 +40,7 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.crop_scale, (tuple, list)) or len(self.crop_scale) != 2:
@@ -50,3 +53,4 @@ class Augmentation:
         check_real("rotation", self.rotation, minimum=0.0, maximum=180.0)
         for name in ("brightness", "contrast", "saturation"):
             check_real(name, getattr(self, name), minimum=0.0, maximum=1.0)
+        check_real("noise", self.noise, minimum=0.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,18 @@ def test_each_image_draws_its_own() -> None:
     labels = np.repeat(checkerboard()[1][:1], COUNT, axis=0)
     found = augment_batch(images, labels, seed=(0, 0), augmentation=Augmentation())[1].numpy()
     assert len({image.tobytes() for image in found}) > COUNT // 2
+
+
+def test_noise_is_gaussian_and_each_image_has_its_own() -> None:
+    images, labels = checkerboard()
+    noisy = dataclasses.replace(STILL, noise=0.25)
+    found, kept = augmented(noisy, seed=(3, 4))
+    assert np.array_equal(kept, labels)
+    noise = found - images
+    # 150 000 draws: means and deviations are off by less than a percent of the deviation.
+    assert abs(noise.mean()) < 0.0025 and abs(noise.std() - 0.25) < 0.0025
+    assert found.min() < 0.0 and found.max() > 1.0  # Not clipped
+    flat = noise.reshape(COUNT, -1)
+    assert abs(np.corrcoef(flat[0], flat[1])[0, 1]) < 0.1
+    assert np.array_equal(found, augmented(noisy, seed=(3, 4))[0])
+    assert not np.array_equal(found, augmented(noisy, seed=(3, 5))[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,21 @@ def test_every_layer_with_weights_keeps_a_checksum(dtype: str, tmp_path: Path) -
     assert len(found) == 3
 
 
+@dataclass
+class Written:
+    """A model, a file of it, and what that holds; its repr is short, for hypothesis shows it."""
+
+    model: Any
+    path: Path
+    content: bytes = field(repr=False)
+
+
 @pytest.fixture(scope="module", params=["a.weights.h5", "a.keras"])
-def written(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, bytes]:
-    """A model, a file of it, and what that holds."""
+def written(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Written:
     keras.utils.set_random_seed(0)
     model, path = functional(built(), SHAPE[-1]), tmp_path_factory.mktemp("files") / request.param
     (model.save if path.suffix == ".keras" else model.save_weights)(path)
-    return model, path, path.read_bytes()
+    return Written(model, path, path.read_bytes())
 
 
 def _read(path: Path) -> Any:
@@ -110,9 +119,9 @@ def _read(path: Path) -> Any:
     return model
 
 
-def test_what_was_written_is_read(written: tuple[Any, Path, bytes]) -> None:
-    model, path, _ = written
-    for weight, expected in zip(_read(path).get_weights(), model.get_weights(), strict=True):
+def test_what_was_written_is_read(written: Written) -> None:
+    pairs = zip(_read(written.path).get_weights(), written.model.get_weights(), strict=True)
+    for weight, expected in pairs:
         np.testing.assert_array_equal(weight, expected)
 
 
@@ -120,19 +129,16 @@ def test_what_was_written_is_read(written: tuple[Any, Path, bytes]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(place=st.integers(0, 2**20), bits=st.integers(1, 255))
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
-def test_no_flipped_byte_changes_a_weight(
-    written: tuple[Any, Path, bytes], place: int, bits: int
-) -> None:
-    model, path, content = written
-    flipped = bytearray(content)
-    flipped[place % len(content)] ^= bits
-    path.write_bytes(bytes(flipped))
+def test_no_flipped_byte_changes_a_weight(written: Written, place: int, bits: int) -> None:
+    flipped = bytearray(written.content)
+    flipped[place % len(flipped)] ^= bits
+    written.path.write_bytes(bytes(flipped))
     try:
-        read = _read(path)
+        read = _read(written.path)
     except Exception as error:
         assert str(error)
         return
-    for weight, expected in zip(read.get_weights(), model.get_weights(), strict=True):
+    for weight, expected in zip(read.get_weights(), written.model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
