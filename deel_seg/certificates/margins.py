@@ -6,6 +6,7 @@ import functools
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
 from deel_seg.certificates.class_fold import channel, fold_classes
@@ -129,9 +130,12 @@ def _own_and_largest_other_of_many(
     logits: Tensor, classes: Tensor, num_classes: int
 ) -> tuple[Tensor, Tensor]:
     """The same, many classes side by side."""
+    # In 8 bits class 256 would be 0, and its logit none of the others.
+    wide = "int64" if keras.backend.standardize_dtype(classes.dtype) == "int64" else "int32"
+    classes = ops.cast(classes, wide)
 
     def step(own: Tensor, other: Tensor, values: Tensor, ids: Any) -> tuple[Tensor, Tensor]:
-        chosen = ops.equal(classes[..., None], ops.cast(ids, classes.dtype))
+        chosen = ops.equal(classes[..., None], ops.cast(ids, wide))
         return (
             ops.where(chosen, ops.maximum(own, values), own),
             ops.where(chosen, other, ops.maximum(other, values)),

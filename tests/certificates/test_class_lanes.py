@@ -9,6 +9,7 @@ import pytest
 from keras import ops
 
 from deel_seg.certificates.class_lanes import additions, lane_sums, lanes, largest_of_lanes
+from deel_seg.certificates.margins import class_margins
 from tests.certificates.exact import numbers
 
 CLASSES = (16, 17, 31, 32, 33, 48, 150)
@@ -65,3 +66,13 @@ def test_half_precision_is_widened() -> None:
     narrow = ops.cast(ops.convert_to_tensor(whole(17)), "bfloat16")
     for values, _ in lanes(narrow, 17):
         assert numbers(values).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "int64"])
+def test_labels_of_few_bits_name_no_other_class(dtype: str) -> None:
+    """Cut to 8 bits, class 256 would count as class 0 and stand in nobody's way."""
+    logits = np.zeros((1, 1, 2, 300), "float32")
+    logits[..., 0], logits[..., 256] = 5.0, 4.5
+    labels = ops.convert_to_tensor(np.zeros((1, 1, 2), dtype))
+    found = class_margins(ops.convert_to_tensor(logits), labels, ops.convert_to_tensor(0.0), 300)
+    assert (numbers(found) <= 0.5).all() and (numbers(found) > 0.49).all()
