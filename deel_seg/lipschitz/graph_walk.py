@@ -76,9 +76,8 @@ def walk(
     bounds = {id(tensor): 1.0 for tensor in graph.inputs}
 
     def step(node: Any, incoming: list[float]) -> list[float]:
-        source = source_of_pattern(node)
-        if id(source) in bounds:
-            outgoing = bounds[id(source)]
+        outgoing = _bound_of_pattern(node, bounds, rules)
+        if outgoing is not None:
             if visit is not None:
                 visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
         else:
@@ -95,10 +94,15 @@ def _together(bounds: list[float], rounding: float) -> float:
     return math.sqrt(sum(bound * bound for bound in bounds)) * rounding
 
 
-def source_of_pattern(node: Any) -> Any | None:
-    """The tensor that layers which end here turn into one of the same bound, if they do."""
+def _bound_of_pattern(node: Any, bounds: dict[int, float], rules: Rules) -> float | None:
+    """Bound of what ends here, where it is less than that of its layers one by one."""
     pairs = sorted_pairs(node)
-    return image_means_source(node) if pairs is None else pairs.source
+    source = image_means_source(node) if pairs is None else pairs.source
+    bound = bounds.get(id(source))
+    if bound is None or pairs is None or pairs.convolution is None:
+        return bound
+    shapes = [tuple(tensor.shape) for tensor in (source, *node.outputs)]
+    return bound_by_rules(pairs.convolution, [bound], shapes, rules)
 
 
 def _shapes(node: Any) -> Shapes:

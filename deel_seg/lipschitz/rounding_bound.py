@@ -125,12 +125,21 @@ def _of_sorted(
     pairs: SortedPairs, source: _Carried, halves: list[_Carried], products: str
 ) -> _Carried:
     """Sorted pairs: comparing rounds nothing, and what is sorted has the norm that it had."""
-    sizes = source.sizes
+    sizes, tensor = source.sizes, _joined(halves)
+    if pairs.convolution is not None:
+        sizes = _sizes(pairs.convolution, [source], [tensor], products)
     for shift, half in zip(pairs.shifts, halves, strict=True):
         if shift is not None:
             # Half of the tensor, of which all that is known is that it is no larger.
             sizes = _sizes(shift, [_Carried(half.tensor, sizes)], [half.tensor], products)
-    return _Carried(source.tensor, sizes)
+    return _Carried(tensor, sizes)
+
+
+def _joined(halves: list[_Carried]) -> keras.KerasTensor:
+    """The two halves of the channels, side by side."""
+    tensor = halves[0].tensor
+    channels = sum(half.tensor.shape[-1] for half in halves)
+    return keras.KerasTensor((*tensor.shape[:-1], channels), tensor.dtype)
 
 
 def _step(node: Any, incoming: list[_Carried], products: str) -> list[_Carried]:

@@ -1,10 +1,10 @@
 """Recognises sorted pairs of channels in a network of Keras' own layers.
 
 `Concatenate([Maximum([a, b]), Minimum([a, b])])`, where a and b are the two halves of the channels
-of one tensor, puts every pair of values in order: at each point a permutation of the values of that
-tensor, and a map that is a permutation at each point, and continuous, does not increase distances.
-Nor does adding constants to one half or both. Taken one by one the layers would be bounded by the
-root of two, or more.
+of one tensor, or two convolutions of one tensor, puts every pair of values in order: at each point
+a permutation of the values of a and b, and a map that is a permutation at each point, and
+continuous, does not increase distances. Nor does adding constants to one half or both. Taken one by
+one the layers would be bounded by the root of two, or more.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ import numpy as np
 from keras import layers
 
 from deel_seg.lipschitz.graph import producer_of
+from deel_seg.lipschitz.joined_convolution import joined_convolution
 
 Tensor = Any
 
 
 class SortedPairs(NamedTuple):
-    """What a node puts in order."""
+    """What a node puts in order.
+
+    Attributes:
+        source: The tensor whose channels are put in order, or what `convolution` is applied to.
+        shifts: For each half, the layer that adds constants to it, or None.
+        convolution: A layer that stands for those that give the two halves, or None.
+    """
 
     source: Tensor
-    shifts: tuple[Any, ...]  # For each half, the layer that adds constants to it, or None.
+    shifts: tuple[Any, ...]
+    convolution: Any | None = None
 
 
 def sorted_pairs(node: Any) -> SortedPairs | None:
@@ -47,8 +55,14 @@ def sorted_pairs(node: Any) -> SortedPairs | None:
     halves = [[id(tensor) for tensor in producer.input_tensors] for producer in producers]
     if len(halves[0]) != 2 or sorted(halves[0]) != sorted(halves[1]):
         return None
-    source = _whole(producers[0].input_tensors)
-    return None if source is None else SortedPairs(source, shifts)
+    parts = [producer_of(part) for part in producers[0].input_tensors]
+    source = _whole(parts)
+    if source is not None:
+        return SortedPairs(source, shifts)
+    convolution = joined_convolution(parts)
+    if convolution is None:
+        return None
+    return SortedPairs(parts[0].input_tensors[0], shifts, convolution)
 
 
 def _is_shift(node: Any) -> bool:
@@ -66,9 +80,8 @@ def _is_last(axis: int, tensor: Tensor) -> bool:
     return axis in (-1, len(tensor.shape) - 1)
 
 
-def _whole(parts: Any) -> Tensor | None:
+def _whole(nodes: Any) -> Tensor | None:
     """The tensor that two croppings divide between them, along the last axis."""
-    nodes = [producer_of(part) for part in parts]
     if any(type(node.operation) is not layers.Cropping2D for node in nodes):
         return None
     whole = nodes[0].input_tensors[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -32,6 +33,10 @@ class Unplaced(ABC):
 
     def reordered(self, order: np.ndarray) -> Unplaced | None:
         """With channel `order[i]` in place i, if they can have that."""
+        return None
+
+    def halved(self, name: Callable[[str], str]) -> tuple[Unplaced, Unplaced] | None:
+        """Each half of the channels apart, under names that `name` makes, if they can have that."""
         return None
 
     def without_offset(self) -> Tensor | None:
@@ -70,6 +75,22 @@ class PlainConvolution(Unplaced):
             return None
         bias = None if self.bias is None else self.bias[order]
         return replace(self, kernel=np.take(self.kernel, order, self._filter_axis), bias=bias)
+
+    def halved(
+        self, name: Callable[[str], str]
+    ) -> tuple[PlainConvolution, PlainConvolution] | None:
+        if self.options.get("groups", 1) > 1:
+            return None
+        first, second = (
+            replace(self, kernel=kernel, bias=bias, options={**self.options, "name": name(part)})
+            for part, kernel, bias in zip(
+                (f"{self.options['name']}_first", f"{self.options['name']}_second"),
+                np.split(self.kernel, 2, self._filter_axis),
+                (None, None) if self.bias is None else np.split(self.bias, 2),
+                strict=True,
+            )
+        )
+        return first, second
 
     def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
         bias = None if self.bias is None else scale * self.bias

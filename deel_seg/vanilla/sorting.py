@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +37,7 @@ def sorting(network: PlainNetwork, layer: PairSorting, value: Pending) -> Pendin
         factor = layer.output_factor(layer.compute_dtype)
     else:
         value = network.without_offset(value)
-        pairs = sorted_pairs(network, layer, value.tensor)
+        pairs = sorted_pairs(network, layer, _cut(network, layer, value.tensor))
         # What sorts pairs commutes with a factor above zero.
         factor = value.scale * layer.output_factor(layer.compute_dtype)
     return Pending(pairs, layer, factor, order=None if halves else np.argsort(by_parity))
@@ -63,37 +64,48 @@ class SortedPairs(Unplaced):
         if offset is not None:
             first, second = np.split(offset, 2)
             source, shift = source.shifted(np.tile(first, 2)), second - first
-        return sorted_pairs(self.network, self.layer, self.network.tensor(source), shift)
+        return sorted_pairs(self.network, self.layer, self._pair(source), shift)
 
     def without_offset(self) -> Tensor:
         return self(1.0, None)
 
+    def _pair(self, source: Pending) -> Sequence[Tensor]:
+        """The halves, made apart by two convolutions if they can be: that spares a copy of each."""
+        whole = source.tensor
+        halves = whole.halved(self.network.name) if isinstance(whole, Unplaced) else None
+        if halves is None:
+            return _cut(self.network, self.layer, self.network.tensor(source))
+        offsets = (None, None) if source.offset is None else np.split(source.offset, 2)
+        return [half(source.scale, offset) for half, offset in zip(halves, offsets, strict=True)]
+
 
 def sorted_pairs(
-    network: PlainNetwork, layer: PairSorting, inputs: Tensor, shift: np.ndarray | None = None
+    network: PlainNetwork,
+    layer: PairSorting,
+    halves: Sequence[Tensor],
+    shift: np.ndarray | None = None,
 ) -> Tensor:
     """The pairs of the two halves of the channels, the second value of each plus `shift`."""
-    if len(inputs.shape) != 4:
-        raise ValueError(
-            f"Layer {layer.name!r} has a form among Keras' own layers for images only. "
-            + received(shape=tuple(inputs.shape))
-        )
-    pair = [_half(network, layer, inputs, which) for which in (0, 1)]
-    larger = layers.Maximum(**network.options(layer, "_larger"))(pair)
-    smaller = layers.Minimum(**network.options(layer, "_smaller"))(pair)
+    larger = layers.Maximum(**network.options(layer, "_larger"))(halves)
+    smaller = layers.Minimum(**network.options(layer, "_smaller"))(halves)
     first, second = (larger, smaller) if isinstance(layer, MaxMin) else (smaller, larger)
     if shift is not None:
         second = layers.Rescaling(1.0, shift.tolist(), **network.options(layer, "_shift"))(second)
     return layers.Concatenate(**network.options(layer))([first, second])
 
 
-def _half(network: PlainNetwork, layer: PairSorting, inputs: Tensor, which: int) -> Tensor:
-    """One half of the channels."""
+def _cut(network: PlainNetwork, layer: PairSorting, inputs: Tensor) -> Sequence[Tensor]:
+    """The two halves of the channels of a tensor."""
+    if len(inputs.shape) != 4:
+        raise ValueError(
+            f"Layer {layer.name!r} has a form among Keras' own layers for images only. "
+            + received(shape=tuple(inputs.shape))
+        )
     half = inputs.shape[-1] // 2
     # What this layer takes for height and width of channels first are our width and channels.
-    cropping = layers.Cropping2D(
-        ((0, 0), (half, 0) if which else (0, half)),
-        data_format="channels_first",
-        **network.options(layer, ("_first", "_second")[which]),
-    )
-    return cropping(inputs)
+    return [
+        layers.Cropping2D(
+            ((0, 0), kept), data_format="channels_first", **network.options(layer, part)
+        )(inputs)
+        for part, kept in (("_first", (0, half)), ("_second", (half, 0)))
+    ]

@@ -122,7 +122,7 @@ def test_a_constant_edited_with_all_hashes_mended(copy: Path, written: tuple[Pat
 @pytest.mark.parametrize("scale", [1.001, 3.0])
 def test_weights_scaled_with_all_hashes_mended(copy: Path, scale: float) -> None:
     network = keras.saving.load_model(copy / "network.keras")
-    kernel = network.get_layer("encoder1_1_conv").kernel
+    kernel = network.get_layer("encoder1_1_conv_first").kernel
     kernel.assign(scale * kernel)
     network.save(copy / "network.keras")
     edit_manifest(copy)

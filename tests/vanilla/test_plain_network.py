@@ -96,8 +96,27 @@ def test_of_a_shift_after_sorting_one_half_is_left_to_a_layer() -> None:
 
 def test_layers_keep_their_names() -> None:
     plain = deel_seg.LipDeepLabV3(TINY, 3).vanilla_export()
-    assert isinstance(plain.get_layer("encoder1_1_conv"), layers.Conv2D)
-    assert isinstance(plain.get_layer("decoder_up1_conv"), layers.Conv2DTranspose)
+    assert isinstance(plain.get_layer("classifier_conv"), layers.Conv2D)
+    # What a pair is sorted from comes from two convolutions, one for each of its values.
+    for part in ("first", "second"):
+        assert isinstance(plain.get_layer(f"encoder1_1_conv_{part}"), layers.Conv2D)
+        assert isinstance(plain.get_layer(f"decoder_up1_conv_{part}"), layers.Conv2DTranspose)
+
+
+def test_pairs_are_not_cut_out_of_what_a_convolution_can_give_apart() -> None:
+    plain = deel_seg.LipDeepLabV3(TINY, 3).vanilla_export()
+    assert layers.Cropping2D not in set(map(type, plain.layers))
+    # Groups take different channels, and what sorted them before is no convolution.
+    for name in ("grouped_then_interleaved", "pairs_that_interleave"):
+        assert layers.Cropping2D in set(map(type, network(name).vanilla_export().layers))
+
+
+def test_two_names_of_a_model_do_not_collide_with_those_of_the_halves() -> None:
+    image = keras.Input((None, None, 3))
+    x = MaxMin()(OrthogonalConv2D(4, 3, name="conv")(image))
+    x = MaxMin()(OrthogonalConv2D(4, 3, name="conv_first")(x))
+    model = deel_seg.LipschitzModel(image, x)
+    assert relative_difference(call(model.vanilla_export(), IMAGES), call(model, IMAGES)) < SAME
 
 
 def test_a_kernel_above_its_bound_is_divided() -> None:
