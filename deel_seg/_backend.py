@@ -5,6 +5,7 @@ Everything else in the library is written with `keras.ops` and runs on TensorFlo
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -191,9 +192,13 @@ def value_and_gradient(function: Callable[[Any], tuple[Any, Any]], argument: Any
 
 
 def inference_of(
-    network: Callable[[Any], Any],
+    network: Callable[[Any], Any], *, movable: bool = False
 ) -> tuple[Callable[[Any, Any], Any], Callable[[], Any]]:
     """A network at inference as a function to compile, of its weights and of images.
+
+    Args:
+        network: A Keras model, or a function that holds its weights, if it has some, itself.
+        movable: Whether the weights of a Keras model may be given as copies on another device.
 
     Returns:
         The function, and one that returns the weights of the moment to call it with. TensorFlow
@@ -201,7 +206,7 @@ def inference_of(
     """
     if not isinstance(network, keras.Model):
         return lambda _, images: network(images), lambda: ()
-    if IS_TENSORFLOW:
+    if IS_TENSORFLOW and not movable:
         return lambda _, images: network(images, training=False), lambda: ()
 
     def apply(weights: Any, images: Any) -> Any:
@@ -212,6 +217,28 @@ def inference_of(
         return tuple([variable.value for variable in group] for group in groups)
 
     return apply, weights
+
+
+def on_device(device: str | None) -> Any:
+    """Context in which what is computed runs on a device, as `keras.distribution` names them."""
+    if device is None:
+        return contextlib.nullcontext()
+    return tf.device(device) if IS_TENSORFLOW else jax.default_device(_jax_device(device))
+
+
+def moved(values: Any, device: str | None) -> Any:
+    """A copy of tensors on a device; the tensors themselves if that is None."""
+    if device is None:
+        return values
+    if IS_TENSORFLOW:
+        with tf.device(device):
+            return tf.nest.map_structure(tf.identity, values)
+    return jax.device_put(values, _jax_device(device))
+
+
+def _jax_device(name: str) -> Any:
+    platform, number = name.split(":")
+    return next(device for device in jax.devices(platform) if device.id == int(number))
 
 
 def stateless_normal(shape: Sequence[int], seed: Any) -> Any:

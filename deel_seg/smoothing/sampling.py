@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, inference_of, stateless_normal
+from deel_seg._backend import compiled, inference_of, moved, on_device, stateless_normal
 
 Tensor = Any
 
@@ -25,20 +25,28 @@ class Counts(NamedTuple):
 class Sampler:
     """Classifies noisy copies of an image, each with a noise of its own.
 
-    The noise follows from the seed, the number of the image and that of the batch.
+    The noise follows from the seed, the number of the image and that of the batch: wherever a batch
+    is classified, and whatever was before it, it has the same.
 
     Args:
         model: From images `(batch, H, W, channels)` to logits, as in `SegCertify`.
         num_classes: Number of classes.
         sigma: Standard deviation of the noise.
-        batch_size: Copies at a time.
+        batch_size: Copies at a time, on each device.
+        devices: Devices that take turns; none for the one that Keras uses.
     """
 
     def __init__(
-        self, model: Callable[[Tensor], Tensor], num_classes: int, sigma: float, batch_size: int
+        self,
+        model: Callable[[Tensor], Tensor],
+        num_classes: int,
+        sigma: float,
+        batch_size: int,
+        devices: Sequence[str] = (),
     ) -> None:
         self.model, self.num_classes, self.batch_size = model, num_classes, batch_size
-        apply, self._weights = inference_of(model)
+        self.devices: Sequence[str | None] = devices or (None,)
+        apply, self._weights = inference_of(model, movable=bool(devices))
 
         def classes(weights: Any, image: Tensor, seed: Tensor) -> Tensor:
             noise = stateless_normal((batch_size, *image.shape), seed)
@@ -67,11 +75,18 @@ class Sampler:
         self, image: np.ndarray, samples: int, seed: tuple[int, ...], tick: Callable[[int], None]
     ) -> Tensor:
         """Most frequent class of each pixel, of the lowest number where several are, `(H, W)`."""
-        votes = ops.zeros((*image.shape[:2], self.num_classes), dtype="int32")
-        for batch, count in self._batches(samples):
-            votes = self._vote(*self._arguments(image, seed, batch, count), votes)
-            tick(count)
-        return ops.cast(ops.argmax(votes, axis=-1), "int32")
+        none = ops.zeros((*image.shape[:2], self.num_classes), dtype="int32")
+        votes, weights = self._everywhere(none), self._everywhere(self._weights())
+        for turn in self._turns(samples):
+            for place, (batch, count) in enumerate(turn):
+                with on_device(self.devices[place]):
+                    arguments = self._arguments(image, seed, batch, count)
+                    votes[place] = self._vote(weights[place], *arguments, votes[place])
+                tick(count)
+        total, *others = (moved(each, self.devices[0]) for each in votes)
+        for each in others:
+            total = total + each
+        return ops.cast(ops.argmax(total, axis=-1), "int32")
 
     def hits(
         self,
@@ -92,15 +107,25 @@ class Sampler:
             tick: Told of samples that were taken.
             is_known: From hits, and samples left, whether the others can change nothing.
         """
-        hits, taken = ops.zeros(image.shape[:2], dtype="int32"), 0
-        for batch, count in self._batches(samples):
-            if is_known(ops.convert_to_numpy(hits), samples - taken):
+        hits = self._everywhere(ops.zeros(image.shape[:2], dtype="int32"))
+        tops, weights, taken = self._everywhere(top), self._everywhere(self._weights()), 0
+        for turn in self._turns(samples):
+            if is_known(_total(hits), samples - taken):
                 tick(samples - taken)
                 break
-            hits = self._compare(*self._arguments(image, seed, batch, count), top, hits)
-            taken += count
-            tick(count)
-        return ops.convert_to_numpy(hits), taken
+            for place, (batch, count) in enumerate(turn):
+                with on_device(self.devices[place]):
+                    arguments = self._arguments(image, seed, batch, count)
+                    hits[place] = self._compare(
+                        weights[place], *arguments, tops[place], hits[place]
+                    )
+                taken += count
+                tick(count)
+        return _total(hits), taken
+
+    def _everywhere(self, values: Any) -> list[Any]:
+        """A copy for each device."""
+        return [moved(values, device) for device in self.devices]
 
     def _arguments(
         self, image: np.ndarray, seed: tuple[int, ...], batch: int, count: int
@@ -108,15 +133,21 @@ class Sampler:
         # Two 32-bit numbers that no other image, batch or seed has.
         drawn = np.random.SeedSequence([*seed, batch]).generate_state(2, "uint32").view("int32")
         return (
-            self._weights(),
             ops.convert_to_tensor(image),
             ops.convert_to_tensor(drawn),
             ops.convert_to_tensor(count, "int32"),
         )
 
-    def _batches(self, samples: int) -> list[tuple[int, int]]:
-        """Number and size of the batches."""
+    def _turns(self, samples: int) -> Iterator[list[tuple[int, int]]]:
+        """Number and size of the batches, as many at a time as there are devices."""
         starts = range(0, samples, self.batch_size)
-        return [
+        batches = [
             (number, min(self.batch_size, samples - start)) for number, start in enumerate(starts)
         ]
+        for first in range(0, len(batches), len(self.devices)):
+            yield batches[first : first + len(self.devices)]
+
+
+def _total(parts: Sequence[Tensor]) -> np.ndarray:
+    # Of devices that still compute the first is waited for, while the others go on.
+    return np.sum([ops.convert_to_numpy(part) for part in parts], axis=0, dtype="int32")

@@ -82,7 +82,10 @@ class SegCertify:
         alpha: Probability that a certificate of an image is wrong.
         correction: For the many tests: `"holm"`, `"bonferroni"`, or `"k_familywise"`.
         tolerated: Number of false certificates of an image that `"k_familywise"` puts up with.
-        batch_size: Noisy copies at a time.
+        batch_size: Noisy copies at a time, on each device.
+        devices: Where to sample, such as `keras.distribution.list_devices("gpu")`: the batches of
+            an image are shared out among them, and a Keras model's weights copied there. What is
+            certified is the same. None for the device that Keras uses.
 
     Example:
     >>> import numpy as np
@@ -109,6 +112,7 @@ class SegCertify:
         correction: str = "holm",
         tolerated: int = 0,
         batch_size: int = 16,
+        devices: Sequence[str] | None = None,
     ) -> None:
         self.model = model
         self.num_classes = check_integer("num_classes", num_classes, minimum=2)
@@ -121,7 +125,11 @@ class SegCertify:
         self.correction = check_choice("correction", correction, CORRECTIONS)
         self.tolerated = check_integer("tolerated", tolerated, minimum=0)
         self._sampler = Sampler(
-            model, num_classes, sigma, check_integer("batch_size", batch_size, minimum=1)
+            model,
+            num_classes,
+            sigma,
+            check_integer("batch_size", batch_size, minimum=1),
+            () if devices is None else _check_devices(devices),
         )
 
     def __call__(self, images: Any, *, eps: Any, seed: int = 0, verbose: int = 0) -> Any:
@@ -251,3 +259,19 @@ class SegCertify:
             )
 
         return is_known
+
+
+def _check_devices(devices: Sequence[str]) -> tuple[str, ...]:
+    """Devices that are there, each of them once."""
+    names = (devices,) if isinstance(devices, str) else tuple(devices)
+    kinds = {str(name).split(":")[0] for name in names}
+    try:
+        there = [name for kind in kinds for name in keras.distribution.list_devices(kind)]
+    except RuntimeError:  # JAX, of a kind of which it has none.
+        there = []
+    if not names or len(set(names)) < len(names) or not set(names) <= set(there):
+        raise ValueError(
+            "`devices` must name devices of `keras.distribution.list_devices`, each once. "
+            f"{received(devices=devices)}, there are {keras.distribution.list_devices()}"
+        )
+    return names
