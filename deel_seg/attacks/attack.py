@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from deel_seg._checks import check_integer, check_real, received
+from deel_seg._parts import PartsFolder, fingerprint, weights_fingerprint
 from deel_seg.attacks.carrying_out import carry_out
 from deel_seg.attacks.contract import AttackResult, Given, Search, State
 from deel_seg.attacks.envelope import hits_needed
@@ -46,6 +48,7 @@ class Attack(Search):
         batch_size: int = 16,
         seed: int = 0,
         initial: Any = None,
+        folder: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> AttackResult:
         """Attacks images.
@@ -65,12 +68,14 @@ class Attack(Search):
             batch_size: Images at a time.
             seed: Of what is drawn.
             initial: Images to start from in place of what the attack would start from.
+            folder: Where to keep what was found, batch by batch. Called again with the same model,
+                images and arguments, an attack that was stopped goes on from there.
             verbose: 1 shows a progress bar.
 
         Raises:
             ValueError: For images that are not of that shape, not finite or not within the bounds;
                 for labels that name no class of the model; for a budget where there is to be none,
-                or the other way round.
+                or the other way round; for a folder that holds something else.
         """
         images = _checked_images("images", images, bounds)
         goal = labels if isinstance(labels, Goal) else untargeted(labels, ignore_class=ignore_class)
@@ -86,9 +91,30 @@ class Attack(Search):
             "expected_norm", expected_norm, minimum=0, exclusive_minimum=True
         )
         check_integer("batch_size", batch_size, minimum=1)
+        check_integer("seed", seed, minimum=0)
+        settings = (
+            {}
+            if folder is None
+            else {
+                "attack": repr(self),
+                "weights": weights_fingerprint(model),
+                "images": fingerprint(images) if initial is None else fingerprint(images, initial),
+                "goal": fingerprint(*map(ops.convert_to_numpy, goal)),
+                "targets": fingerprint(budgets, needed),
+                "expected_norm": expected_norm,
+                "bounds": list(bounds),
+                "batch_size": batch_size,
+                "seed": seed,
+            }
+        )
+        kept = PartsFolder(folder, "an attack", settings)
         parts, starts = [], range(0, len(images), batch_size)
         bar = keras.utils.Progbar(len(starts) * self.steps, verbose=verbose, unit_name="step")
-        for start in starts:
+        for number, start in enumerate(starts):
+            if kept.has(number):
+                parts.append(AttackResult.from_arrays(kept.load(number)))
+                bar.add(self.steps)
+                continue
             count = min(batch_size, len(images) - start)
             # The last batch is filled up: its shape would be compiled for anew.
             rows = np.arange(start, start + min(batch_size, len(images))) % len(images)
@@ -101,11 +127,12 @@ class Attack(Search):
                 needed=needed[rows],
                 expected_norm=expected_norm,
                 bounds=bounds,
-                seeds=[(check_integer("seed", seed, minimum=0), int(row)) for row in rows],
+                seeds=[(seed, int(row)) for row in rows],
                 initial=None if initial is None else initial[rows],
                 tick=lambda: bar.add(1),
             )
             parts.append(found.first(count))
+            kept.keep(number, parts[-1].arrays())
         return AttackResult.of_all(parts)
 
     def _budgets(self, goal: Goal, eps: Any, threshold: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -81,6 +81,21 @@ class AttackResult:
         arrays = {name: getattr(self, name)[:count] for name in _ARRAYS}
         return AttackResult(
             **arrays, envelope=self.envelope.first(count), evaluations=self.evaluations
+        )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it as arrays, of which `from_arrays` makes it again."""
+        of_images = {name: getattr(self, name) for name in _ARRAYS}
+        evaluations = np.array(self.evaluations)
+        return {**of_images, **self.envelope.arrays(), "evaluations": evaluations}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> AttackResult:
+        """The result of which these are the `arrays`."""
+        return AttackResult(
+            **{name: arrays[name] for name in _ARRAYS},
+            envelope=Envelope.from_arrays(arrays),
+            evaluations=int(arrays["evaluations"]),
         )
 
     @staticmethod

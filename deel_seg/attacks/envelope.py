@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -82,6 +82,22 @@ class Envelope:
         pairs = zip(self.norms, other.norms, self.hits, other.hits, strict=True)
         best = [_best(np.append(a, b), np.append(c, d)) for a, b, c, d in pairs]
         return Envelope([norm for norm, _ in best], [hit for _, hit in best], self.counted)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All points of all images one after the other, and how many each image has."""
+        return {
+            "point_norms": np.concatenate(self.norms),
+            "point_hits": np.concatenate(self.hits),
+            "points": np.array([len(norms) for norms in self.norms]),
+            "counted": self.counted,
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> Envelope:
+        """The envelope of which these are the `arrays`."""
+        ends = np.cumsum(arrays["points"])[:-1]
+        norms, hits = (np.split(arrays[f"point_{name}"], ends) for name in ("norms", "hits"))
+        return Envelope(norms, hits, arrays["counted"])
 
     @staticmethod
     def of_all(parts: Sequence[Envelope]) -> Envelope:

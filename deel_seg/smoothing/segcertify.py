@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from deel_seg._checks import check_choice, check_integer, check_real, received
+from deel_seg._parts import PartsFolder, fingerprint, weights_fingerprint
 from deel_seg.smoothing.binomial_test import p_values, probability_for
 from deel_seg.smoothing.multiple_testing import CORRECTIONS, least_count
 from deel_seg.smoothing.sampling import Counts, Sampler
@@ -19,6 +21,7 @@ Tensor = Any
 
 ABSTAINS = -1
 _VOTES, _TESTS = 0, 1  # Seeds of the two parts of the samples
+_COUNTS = ("top", "hits", "taken")
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ class SegCertify:
         eps: Sequence[float] = (),
         seed: int = 0,
         first_image: int = 0,
+        folder: str | os.PathLike[str] | None = None,
         verbose: int = 0,
     ) -> Counts:
         """Counts how often each pixel is classified as its most frequent class.
@@ -178,6 +182,8 @@ class SegCertify:
                 of them, an image's sampling ends. Empty for all samples.
             seed: Of the noise.
             first_image: Number of the first image, which its noise depends on.
+            folder: Where to keep the counts, image by image. Called again with the same model,
+                images and arguments, sampling that was stopped goes on from there.
             verbose: 1 shows a progress bar.
         """
         images = ops.convert_to_numpy(images)
@@ -193,19 +199,34 @@ class SegCertify:
         limits = self._limits(eps, images.shape[1] * images.shape[2])
         each = self.first_samples + self.samples
         bar = keras.utils.Progbar(len(images) * each, verbose=verbose, unit_name="sample")
-        top, hits, taken = [], [], []
+        check_integer("seed", seed, minimum=0)
+        settings = {"smoothing": repr(self), "eps": list(map(float, eps)), "seed": seed}
+        if folder is not None:
+            settings["weights"] = weights_fingerprint(self.model)
+            settings["images"] = fingerprint(images, first_image)
+        kept = PartsFolder(folder, "samples", settings)
+        parts = []
         for number, image in enumerate(images.astype("float32"), start=first_image):
-            key = (check_integer("seed", seed, minimum=0), number)
-            guessed = self._sampler.most_frequent(
-                image, self.first_samples, (*key, _VOTES), bar.add
-            )
-            found = self._sampler.hits(
-                image, guessed, self.samples, (*key, _TESTS), bar.add, limits
-            )
-            top.append(ops.convert_to_numpy(guessed))
-            hits.append(found[0])
-            taken.append(found[1])
-        return Counts(np.stack(top), np.stack(hits), self.samples, np.array(taken))
+            if kept.has(number):
+                parts.append(kept.load(number))
+                bar.add(each)
+            else:
+                parts.append(self._counts(image, (seed, number), limits, bar.add))
+                kept.keep(number, parts[-1])
+        top, hits, taken = (np.stack([part[name] for part in parts]) for name in _COUNTS)
+        return Counts(top, hits, self.samples, taken)
+
+    def _counts(
+        self,
+        image: np.ndarray,
+        key: tuple[int, int],
+        limits: Callable[[np.ndarray, int], bool],
+        tick: Callable[[int], None],
+    ) -> dict[str, np.ndarray]:
+        """Those of one image."""
+        top = self._sampler.most_frequent(image, self.first_samples, (*key, _VOTES), tick)
+        found = self._sampler.hits(image, top, self.samples, (*key, _TESTS), tick, limits)
+        return dict(zip(_COUNTS, map(np.asarray, (ops.convert_to_numpy(top), *found)), strict=True))
 
     def certify(self, counts: Counts, *, eps: float) -> SmoothedCertificate:
         """Certifies what was sampled, for a radius.

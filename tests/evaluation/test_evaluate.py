@@ -121,10 +121,10 @@ def test_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(Killed):
         deel_seg.evaluate(model, Stopping(data), folder=tmp_path, **options)
-    assert len(list(tmp_path.glob("batch_*.npz"))) == 2
-    times = (tmp_path / "batch_00000.npz").stat().st_mtime_ns
+    assert len(list(tmp_path.glob("part_*.npz"))) == 2
+    times = (tmp_path / "part_00000.npz").stat().st_mtime_ns
     again = deel_seg.evaluate(model, data, folder=tmp_path, **options)
-    assert (tmp_path / "batch_00000.npz").stat().st_mtime_ns == times
+    assert (tmp_path / "part_00000.npz").stat().st_mtime_ns == times
     whole = deel_seg.evaluate(model, data, **options)
     for name, values in whole.images.items():
         if "seconds" not in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -149,3 +150,31 @@ def test_bad_calls() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_sampling_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = drawn(3)
+    smoothed = SegCertify(linear, 2, SIGMA, samples=20)
+    whole = smoothed.sample(images, eps=[0.1], seed=2)
+    hits, sampled = Sampler.hits, []
+
+    def stopping(self: Sampler, *args: Any) -> Any:
+        sampled.append(len(sampled))
+        if len(sampled) == 2:
+            raise KeyboardInterrupt
+        return hits(self, *args)
+
+    monkeypatch.setattr(Sampler, "hits", stopping)
+    options: dict[str, Any] = {"eps": [0.1], "seed": 2, "folder": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        smoothed.sample(images, **options)
+    for found, expected in zip(smoothed.sample(images, **options), whole, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert len(sampled) == 2 + 2  # The first image was not sampled again.
+    for changed in ({"eps": [0.2]}, {"seed": 3}, {"first_image": 1}):
+        with pytest.raises(ValueError, match=r"`folder` holds samples of something else"):
+            smoothed.sample(images, **{**options, **changed})
+    with pytest.raises(ValueError, match="its `smoothing` is"):
+        SegCertify(linear, 2, 0.3, samples=20).sample(images, **options)
