@@ -108,12 +108,12 @@ def show(result: dict[str, Any]) -> str:
         rows.append(_bound_row(float(eps), crpa, bound["seconds"]))
         of_budget = [row for row in result["rows"] if f"{row['eps']:g}" == eps]
         rows += [_smoothed_row(row, bound["seconds"]) for row in of_budget]
-    height, width = result["size"]
+    (height, width), clean = result["size"], 100 * bound["accuracy"]
     return f"""{table(header, rows)}
 
 {height}x{width} pixels, alpha = {result["alpha"]:g}. The bound on {bound["images"]} images, with
-{100 * bound["accuracy"]:.2f} % clean accuracy; SegCertify on {result["smoothed_images"]} of them, mean
-and standard deviation over {len(result["seeds"])} seeds of the noise, with the sigma that was best on
+{clean:.2f} % clean accuracy; SegCertify on {result["smoothed_images"]} of them, mean and
+standard deviation over {len(result["seeds"])} seeds of the noise, with the sigma that was best on
 held-out images. Times are medians for one image at a time, in one run."""
 
 
