@@ -101,7 +101,7 @@ def show(result: dict[str, Any]) -> str:
     rows = [
         [
             str(number), f"{row['fnr']:.3f}", f"{row['certified_fnr']:.3f}",
-            f"{100 * row['vanishing_left']:.1f}",
+            f"{100 * row['vanishing_left']:.1f}" if row["vanishing_left"] >= 0 else "nothing found",
             ", ".join(f"{budget:.2f}" for budget in row["region_budgets"]),
         ]
         for number, row in enumerate(result["rows"])

@@ -58,8 +58,9 @@ def take(run: Path) -> None:
     for path in sorted((run / "results").glob("*.json")):
         shutil.copy(path, RESULTS / path.name)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for path in sorted((run / "pictures" / "public").glob("*.png")):
-        shutil.copy(path, IMAGES / f"paper_{path.name}")
+    for stored in read_results(RESULTS).values():
+        for name in stored["result"].get("published", []):
+            shutil.copy(run / "pictures" / f"{name}.png", IMAGES / f"paper_{name}.png")
 
 
 def draw(results: dict[str, dict[str, Any]]) -> None:
@@ -74,7 +75,7 @@ def _part(stored: dict[str, Any]) -> str:
     """Table and figures of a result."""
     experiment = EXPERIMENTS[stored["name"]]
     drawn = list(experiment.figures(stored["result"])) if experiment.figures else []
-    drawn += stored["result"].get("published", [])
+    drawn += [f"paper_{name}" for name in stored["result"].get("published", [])]
     pictures = [f"![{experiment.title}](images/{file}.png)" for file in drawn]
     return "\n\n".join([section(stored), *pictures])
 

@@ -97,7 +97,7 @@ def measure(experiment: Experiment, scale: Scale, folder: Path, roots: dict[str,
         {
             "name": experiment.name,
             "scale": scale.name,
-            "command": shlex.join(["python", "benchmarks/paper/run.py", *sys.argv[1:]]),
+            "command": command(sys.argv[1:]),
             "made_from": made_from,
             "machine": describe_machine(keras.backend.backend()),
             "seconds": seconds,
@@ -106,6 +106,15 @@ def measure(experiment: Experiment, scale: Scale, folder: Path, roots: dict[str,
         },
     )
     return seconds
+
+
+def command(words: list[str]) -> str:
+    """The command as it is published: without the folders of a machine."""
+    found = ["python", "benchmarks/paper/run.py"]
+    for before, word in zip(["", *words], words, strict=False):
+        name = {"--data": "DIR", "--folder": "DIR", "--root": f"{word.split('=')[0]}=DIR"}
+        found.append(name.get(before, word))
+    return shlex.join(found)
 
 
 def write(path: Path, value: Any) -> None:

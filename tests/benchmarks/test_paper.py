@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_and_a_finished_one_is_not_repeated(
     call()
     path = tmp_path / "results" / "table_2.json"
     stored = json.loads(path.read_text())
-    assert stored["command"].startswith("python benchmarks/paper/run.py toy table_2")
+    assert stored["command"] == "python benchmarks/paper/run.py toy table_2 --folder DIR"
     assert stored["machine"]["versions"]["keras"]
     assert set(stored["made_from"]["weights"]) == {"polyps_lipnet"}
     assert len(stored["result"]["certified_fnr"]) == len(TOY.table_2.eps)
@@ -175,6 +175,11 @@ def test_the_page_is_made_of_the_files() -> None:
         changed = copy.deepcopy(results)
         changed[name]["seconds"] += 60
         assert report.page(text, changed, report.read_total(report.RESULTS)) != text
+
+
+def test_a_published_command_names_no_folder_of_a_machine() -> None:
+    words = ["small", "--data", "/home/a/data", "--root", "pets=/home/b"]
+    assert run.command(words) == "python benchmarks/paper/run.py small --data DIR --root pets=DIR"
 
 
 def test_a_table_stands_beside_the_papers_figures() -> None:
