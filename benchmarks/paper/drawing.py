@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
+from scipy import ndimage
 
 from benchmarks.paper.scales import Pictures
 from deel_seg.certificates import (
@@ -170,8 +171,7 @@ def _legend(figure: Any, colours: dict[str, Any]) -> None:
 
 
 def _inside(region: np.ndarray) -> tuple[int, int]:
-    """A pixel of a region, the one nearest to its mean."""
-    places = np.argwhere(region)
-    distance = ((places - places.mean(0)) ** 2).sum(1)
-    row, column = places[distance.argmin()]
+    """The pixel of a region that is farthest from its border."""
+    depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depth.argmax(), region.shape)
     return int(row), int(column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ import keras
 
 import deel_seg
 from benchmarks.paper.scales import Scale, Task
+
+PIXELS = 2**21  # Of a batch, at most, unless a single image has more.
 
 
 class Experiment(NamedTuple):
@@ -45,23 +47,28 @@ class Context:
         roots: Folders of data sets, by name; others are looked for in `DEEL_SEG_DATA`.
         key: Of the numbers and weights of this experiment: parts that were found with others are
             in other folders.
+        kept: Images that were read before.
     """
 
     scale: Scale
     folder: Path
     roots: Mapping[str, str]
     key: str = "all"
+    kept: dict[Any, Any] = field(default_factory=dict)
 
     def run_folder(self, run: str) -> Path:
         """Where a run is trained."""
         return self.folder / "runs" / run
 
     def model(self, run: str) -> keras.Model:
-        """The best network of a run."""
+        """The best network of a run; a Lipschitz one condensed, so that its constant is exact."""
         path = self.run_folder(run) / "best.keras"
         if not path.exists():
             raise FileNotFoundError(f"There is no trained network {path}.")
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
+        if isinstance(model, deel_seg.LipschitzModel):
+            model.condense()
+        return model
 
     def task(self, name: str) -> Task:
         """A task of the scale."""
@@ -75,7 +82,12 @@ class Context:
         return deel_seg.data.info(task.data, **task.options)
 
     def data(
-        self, name: str, split: str = "test", *, images: int | None = None, batch_size: int = 8
+        self,
+        name: str,
+        split: str = "test",
+        *,
+        images: int | None = None,
+        batch_size: int | None = None,
     ) -> Any:
         """Batches of a task, in a fixed order.
 
@@ -83,10 +95,11 @@ class Context:
             name: Name of the task.
             split: `"validation"` or `"test"`, of the task; or one of the data set.
             images: How many, spread evenly over the split; None for all.
-            batch_size: Images of a batch.
+            batch_size: Images of a batch; by default 8, and fewer of large images.
         """
         task = self.task(name)
         split = {"validation": task.validation_split, "test": task.test_split}.get(split, split)
+        batch_size = batch_size or max(1, min(8, PIXELS // (task.size[0] * task.size[1])))
         source = {"root": self.roots.get(task.data), **task.options}
         data = deel_seg.data.load(
             task.data, split, task.size, batch_size=batch_size, shuffle=False, **source
@@ -94,8 +107,12 @@ class Context:
         there = deel_seg.data.steps_per_epoch(task.data, split, batch_size=1, **source)
         if images is None or images >= there:
             return data
-        chosen = data.unbatch().shard(there // images, 0).take(images).batch(batch_size)
-        return chosen.apply(_length(-(-images // batch_size)))
+        key = (name, split, images, batch_size)
+        if key not in self.kept:
+            # Files in between are read too, once: these are asked for again and again.
+            chosen = data.unbatch().shard(there // images, 0).take(images).batch(batch_size)
+            self.kept[key] = list(chosen.as_numpy_iterator())
+        return self.kept[key]
 
     def folder_of(self, experiment: str) -> Path:
         """Where an experiment keeps parts, so that it can go on."""
@@ -122,9 +139,3 @@ def key_of(found: Mapping[str, Any]) -> str:
 
 def _hash(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-
-
-def _length(batches: int) -> Any:
-    import tensorflow as tf
-
-    return tf.data.experimental.assert_cardinality(batches)

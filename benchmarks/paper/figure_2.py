@@ -43,7 +43,10 @@ def point(context: Context, model: Any, samples: int) -> dict[str, Any]:
     print(f"  {samples} samples", flush=True)
 
     def smoothing(sigma: float) -> Any:
-        return segcertify(model, info.num_classes, sigma, passes=samples, alpha=asked.alpha)
+        return segcertify(
+            model, info.num_classes, sigma, passes=samples, alpha=asked.alpha,
+            batch_size=asked.batch_size,
+        )  # fmt: skip
 
     def evaluation(split: str, images: int, sigma: float) -> dict[str, float]:
         found = evaluate_smoothing(

@@ -58,7 +58,6 @@ def draw_all(
         asked: Budgets and so on.
         folder: Where to write PNG files.
     """
-    model.condense()
     infer = compiled_inference(model)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = _found_best(infer, images, labels, class_id)[: asked.images]

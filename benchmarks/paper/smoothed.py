@@ -14,13 +14,20 @@ from deel_seg.smoothing import SegCertify, fewest_samples
 
 
 def segcertify(
-    model: keras.Model, num_classes: int, sigma: float, *, passes: int, alpha: float
+    model: keras.Model,
+    num_classes: int,
+    sigma: float,
+    *,
+    passes: int,
+    alpha: float,
+    batch_size: int,
 ) -> SegCertify:
     """As the paper runs it: a tenth of the passes of an image vote, the others test."""
     voting = passes // 10
     return SegCertify(
-        model, num_classes, sigma, first_samples=voting, samples=passes - voting, alpha=alpha
-    )
+        model, num_classes, sigma, first_samples=voting, samples=passes - voting, alpha=alpha,
+        batch_size=batch_size,
+    )  # fmt: skip
 
 
 def possible(

@@ -67,7 +67,8 @@ def smoothed_row(
     def smoothing(sigma: float) -> Any:
         noise = min(twins, key=lambda noise: abs(noise - sigma))
         return segcertify(
-            twins[noise], info.num_classes, sigma, passes=passes, alpha=asked.alpha
+            twins[noise], info.num_classes, sigma, passes=passes, alpha=asked.alpha,
+            batch_size=asked.batch_size,
         )  # fmt: skip
 
     def evaluation(split: str, images: int, seeds: tuple[int, ...], sigma: float) -> Any:

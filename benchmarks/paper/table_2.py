@@ -20,7 +20,6 @@ POLYP = 1
 def run(context: Context) -> dict[str, Any]:
     """Q1 and Q2 of every image with a polyp."""
     asked, model = context.scale.table_2, context.model("polyps_lipnet")
-    model.condense()
     infer = compiled_inference(model)
     options: dict[str, Any] = {
         "positive_class": POLYP,

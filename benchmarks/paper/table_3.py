@@ -20,7 +20,6 @@ def run(context: Context) -> dict[str, Any]:
     """The curve over the test split; each image has the whole budget."""
     asked, info = context.scale.table_3, context.info("scenes")
     model = context.model("scenes_lipnet")
-    model.condense()
     infer = compiled_inference(model)
     curve = CertifiedIoUCurve(
         asked.eps, info.num_classes, [info.class_names.index(asked.class_name)],

@@ -22,7 +22,6 @@ def certificate_seconds(
     model: keras.Model, images: Any, labels: Any, *, eps: float, turns: int
 ) -> float:
     """Median seconds of a forward pass and CRPA."""
-    model.condense()
     infer, images = compiled_inference(model), ops.convert_to_tensor(images)
     labels = ops.convert_to_tensor(labels)
     constant = model.lipschitz_constant

@@ -147,6 +147,7 @@ def test_images_are_spread_over_the_split(tmp_path: Path) -> None:
     some = context.data("polyps", images=3, batch_size=2)
     assert len(some) == 2
     np.testing.assert_array_equal(np.concatenate([images for images, _ in some]), whole[::3])
+    assert context.data("polyps", images=3, batch_size=2) is some
     with pytest.raises(ValueError, match="Received: name='cats'"):
         context.data("cats")
 
