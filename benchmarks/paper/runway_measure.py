@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def _write(path: Path, counts: np.ndarray) -> None:
 
 def _key(model: keras.Model, images: np.ndarray, labels: np.ndarray, settings: Runway) -> str:
     """A short name of all that the counts depend on."""
-    found = hashlib.sha256(settings.key().encode())
+    found = hashlib.sha256(json.dumps(settings.to_dict(), sort_keys=True).encode())
     for array in (*model.get_weights(), images, labels):
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()[:12]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -113,11 +112,6 @@ class Runway:
         """Plain values, as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
 
-    def key(self) -> str:
-        """A short name of all these numbers."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
 
 def _networks(lipschitz_epochs: int, standard_epochs: int) -> dict[str, Network]:
     found = {}
@@ -131,12 +125,11 @@ def _networks(lipschitz_epochs: int, standard_epochs: int) -> dict[str, Network]
     return found
 
 
-RUNWAYS: dict[str, Runway] = {
-    "full": Runway(_networks(100, 100), config="S", size=(256, 256), images=128, steps=200,
-                   restarts=3),
-    "small": Runway(_networks(16, 16)),
-    "toy": Runway(
-        _networks(1, 1), options={"num_images": 8}, size=(16, 16),
-        config={"widths": [4, 8], "convolutions": 1}, images=4, batch_size=2, steps=3,
-    ),
-}  # fmt: skip
+FULL = Runway(
+    _networks(100, 100), config="S", size=(256, 256), images=128, steps=200, restarts=3
+)  # fmt: skip
+SMALL = Runway(_networks(16, 16))
+TOY = Runway(
+    _networks(1, 1), options={"num_images": 8}, size=(16, 16),
+    config={"widths": [4, 8], "convolutions": 1}, images=4, batch_size=2, steps=3,
+)  # fmt: skip

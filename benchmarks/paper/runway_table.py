@@ -26,7 +26,7 @@ def show(result: dict[str, Any]) -> str:
     gradients = max(found["gradients"] for found in result["networks"].values())
     return f"""{table(header, rows)}
 
-IoU of class {settings["class_id"]} over {result["images"]} scenes of {height}x{width}, as one ratio.
+IoU of class {settings["class_id"]} over {result["images"]} scenes of {height}x{width}, one ratio.
 Each network was attacked with {gradients} gradients an image and budget; of all points that the
 attacks found those count that leave the least IoU. Certified is what no attack, vanishing or
 other, brings it below: a run in which an attack does so ends with an error."""

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from benchmarks.paper import runway_settings
+from benchmarks.paper.runway_settings import Runway
+
 Config = str | Mapping[str, Any]
 
 
@@ -155,6 +158,7 @@ class Scale:
     figure_5: Figure5 = field(default_factory=Figure5)
     table_5: Table5 = field(default_factory=Table5)
     pictures: Pictures = field(default_factory=Pictures)
+    runway: Runway = runway_settings.FULL
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -208,6 +212,7 @@ SMALL = Scale(
     figure_5=Figure5(temperatures=(1.0, 5.0, 20.0, 80.0)),
     table_5=Table5(config="S", size=(64, 64), batch_sizes=(8, 32), repeats=15),
     pictures=Pictures(config=None, min_pixels=25),
+    runway=runway_settings.SMALL,
 )  # fmt: skip
 
 _DRAWN: dict[str, Any] = {
@@ -234,6 +239,7 @@ TOY = Scale(
         batch_sizes=(2,), repeats=3,
     ),
     pictures=Pictures(config=None, images=1, min_pixels=4),
+    runway=runway_settings.TOY,
 )  # fmt: skip
 
 SCALES = {scale.name: scale for scale in (FULL, SMALL, TOY)}

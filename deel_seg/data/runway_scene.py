@@ -61,13 +61,13 @@ class Scene:
         image = self._land()
         self._roads(image)
         self._tarmac(image)
-        haze = np.exp(-self.ahead / random.uniform(40.0, 300.0))[..., None]
+        haze = np.exp(-self.ahead / random.uniform(80.0, 400.0))[..., None]
         image = haze * image + (1.0 - haze) * horizon_colour
         image = np.where(self.down[..., None] > 0, image, self._sky(horizon_colour))
         shade = 1.0 + random.uniform(0.0, 0.15) * waves(random, self.rows, self.columns, (0.3, 1.5))
-        light = random.uniform(0.45, 1.1) * random.uniform(0.94, 1.06, 3)
+        light = random.uniform(0.7, 1.15) * random.uniform(0.94, 1.06, 3)
         image = np.clip(image * shade[..., None] * light, 0.0, 1.0) ** random.uniform(0.8, 1.25)
-        return image + random.normal(0.0, random.uniform(0.01, 0.05), image.shape)
+        return image + random.normal(0.0, random.uniform(0.01, 0.03), image.shape)
 
     def _sky(self, horizon_colour: NDArray) -> NDArray:
         random = self.random
@@ -77,7 +77,7 @@ class Scene:
         return (1.0 - up) * horizon_colour + up * zenith + clouds[..., None]
 
     def _land(self) -> NDArray:
-        """Fields of several colours, some of them near that of tarmac."""
+        """Fields of several colours."""
         random = self.random
         angle = random.uniform(0.0, math.pi)
         axes = self._turned(angle), self._turned(angle + math.pi / 2)
@@ -86,8 +86,8 @@ class Scene:
         ]
         hues = random.normal(random.uniform(0.1, 0.32), 0.04, (_FIELDS, _FIELDS))
         pale, values = (
-            random.uniform(0.1, 0.55, hues.shape),
-            random.uniform(0.25, 0.6, hues.shape),
+            random.uniform(0.25, 0.65, hues.shape),
+            random.uniform(0.2, 0.5, hues.shape),
         )
         table = np.stack(
             [colour_of(*of) for of in zip(hues.flat, pale.flat, values.flat, strict=True)]
@@ -138,4 +138,4 @@ class Scene:
 
     def _grey(self) -> NDArray:
         random = self.random
-        return colour_of(random.uniform(), random.uniform(0.0, 0.1), random.uniform(0.25, 0.65))
+        return colour_of(random.uniform(), random.uniform(0.0, 0.1), random.uniform(0.35, 0.8))

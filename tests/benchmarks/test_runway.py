@@ -19,13 +19,12 @@ from benchmarks.paper.runway_attack import (
     up_to_budget,
 )
 from benchmarks.paper.runway_scenes import scenes
-from benchmarks.paper.runway_settings import RUNWAYS, Runway
+from benchmarks.paper.runway_settings import TOY, Runway
+from benchmarks.paper.scales import SCALES
 from deel_seg.attacks import PGD
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("scenes are tf.data streams", allow_module_level=True)
-
-TOY = RUNWAYS["toy"]
 
 
 def measured(model: keras.Model, folder: Path, settings: Runway = TOY) -> dict:
@@ -101,9 +100,9 @@ def test_points_of_smaller_budgets_count_too() -> None:
     assert up_to_budget(points, 1, 2).tolist() == points.tolist()
 
 
-@pytest.mark.parametrize("scale", RUNWAYS)
+@pytest.mark.parametrize("scale", SCALES)
 def test_every_training_names_a_model_and_every_option_once(scale: str) -> None:
-    settings = RUNWAYS[scale]
+    settings = SCALES[scale].runway
     assert {run.split("_")[1] for run in settings.networks} == {"fcn", "unet"}
     for run, kept in settings.networks.items():
         arguments = settings.arguments(run)
