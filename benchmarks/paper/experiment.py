@@ -27,6 +27,7 @@ class Experiment(NamedTuple):
         run: What is measured, as JSON has it.
         table: The Markdown of a result.
         figures: The matplotlib figures of a result, by name; None where there are none.
+        reads: Parts of the scale that it reads beside the tasks and the part of its own name.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Experiment(NamedTuple):
     run: Callable[[Context], dict[str, Any]]
     table: Callable[[dict[str, Any]], str]
     figures: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def fingerprint(experiment: Experiment, scale: Scale, folder: Path) -> dict[str,
     """What a result depends on: the numbers, the trainings, and the weights that came of them."""
     trainings = experiment.trainings(scale)
     found = {
-        "settings": scale.settings_of(experiment.name),
+        "settings": scale.settings_of(experiment.name, *experiment.reads),
         "trainings": trainings,
         "weights": {run: _hash(folder / "runs" / run / "best.keras") for run in trainings},
     }

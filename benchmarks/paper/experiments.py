@@ -7,6 +7,7 @@ from benchmarks.paper.figure_2 import EXPERIMENT as FIGURE_2
 from benchmarks.paper.figure_3 import EXPERIMENT as FIGURE_3
 from benchmarks.paper.figure_5 import EXPERIMENT as FIGURE_5
 from benchmarks.paper.pictures import EXPERIMENT as PICTURES
+from benchmarks.paper.pictures_runway import EXPERIMENT as PICTURES_RUNWAY
 from benchmarks.paper.runway import EXPERIMENT as RUNWAY
 from benchmarks.paper.table_1 import EXPERIMENT as TABLE_1
 from benchmarks.paper.table_2 import EXPERIMENT as TABLE_2
@@ -27,5 +28,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         TABLE_5,
         PICTURES,
         RUNWAY,
+        PICTURES_RUNWAY,
     )
 }

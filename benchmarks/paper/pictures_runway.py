@@ -33,5 +33,6 @@ def run(context: Context) -> dict[str, Any]:
 
 
 EXPERIMENT = Experiment(
-    "pictures_runway", "Figures 1, 7 and 8 on runway scenes", trainings, run, show
-)
+    "pictures_runway", "Figures 1, 7 and 8 on runway scenes", trainings, run, show,
+    reads=("pictures", "runway"),
+)  # fmt: skip

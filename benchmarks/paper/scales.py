@@ -165,9 +165,9 @@ class Scale:
         """The tasks by name."""
         return {"scenes": self.scenes, "pets": self.pets, "polyps": self.polyps}
 
-    def settings_of(self, experiment: str) -> dict[str, Any]:
-        """The numbers that an experiment may read, its own and those of the tasks, for JSON."""
-        names = {"name", *self.tasks, experiment}
+    def settings_of(self, *parts: str) -> dict[str, Any]:
+        """The numbers of the tasks and of parts, such as `"table_1"`, for JSON."""
+        names = {"name", *self.tasks, *parts}
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name in names}
 
 
