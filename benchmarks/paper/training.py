@@ -37,6 +37,10 @@ class Training(NamedTuple):
             return default
         return self.arguments[self.arguments.index(name) + 1]
 
+    def beside(self, suffix: str) -> Path:
+        """A file beside its folder, whose name may have dots in it."""
+        return self.folder.with_name(self.folder.name + suffix)
+
     def check_data(self) -> None:
         """Raises an error if files of the data set are missing, before hours are spent."""
         options = json.loads(self.option("--options", "{}"))
@@ -49,7 +53,7 @@ def train(training: Training) -> float:
 
     Those of a run that was stopped are counted too, but for what was lost.
     """
-    folder, state = training.folder, training.folder.with_suffix(".json")
+    folder, state = training.folder, training.beside(".json")
     folder.parent.mkdir(parents=True, exist_ok=True)
     asked = {"arguments": training.arguments, "seconds": 0.0, "finished": False}
     if state.exists():
@@ -72,7 +76,7 @@ def train(training: Training) -> float:
 
 def _steps(training: Training) -> Iterator[float]:
     """Seconds so far, now and then, until it is done."""
-    log = training.folder.with_suffix(".log")
+    log = training.beside(".log")
     command = [sys.executable, "examples/train.py", *training.arguments, "--out"]
     start = shown = time.perf_counter()
     with log.open("a") as file:

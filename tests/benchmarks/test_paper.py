@@ -90,8 +90,8 @@ def test_a_killed_run_goes_on_and_a_finished_one_is_not_repeated(
 
 def test_a_training_with_other_arguments_is_refused(tmp_path: Path) -> None:
     state = {"arguments": ["--data", "shapes"], "seconds": 3.0, "finished": True}
-    (tmp_path / "net.json").write_text(json.dumps(state))
-    same = Training("net", ["--data", "shapes"], tmp_path / "net")
+    (tmp_path / "noise_0.15.json").write_text(json.dumps(state))
+    same = Training("noise_0.15", ["--data", "shapes"], tmp_path / "noise_0.15")
     assert train(same) == 3.0
     with pytest.raises(SystemExit, match="other arguments"):
         train(same._replace(arguments=["--data", "camvid"]))
