@@ -160,4 +160,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     print(f"deel_seg {deel_seg.__version__}", flush=True)
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped. Called again, it goes on.") from None

@@ -201,8 +201,7 @@ SMALL = Scale(
     pets=Task("oxford_pets", (64, 64), epochs=24, temperature=20.0, **_SMALL),
     polyps=Task("kvasir", (64, 64), epochs=30, temperature=20.0, **_SMALL),
     table_1=Table1(
-        training_noises=(0.15, 0.25), seeds=(0, 1, 2), validation_images=12, images=32,
-        batch_size=16,
+        training_noises=(0.15, 0.25), validation_images=24, images=64, batch_size=16,
     ),
     figure_2=Figure2(
         samples=(50, 100, 300, 1000), validation_images=8, images=24, batch_size=16
