@@ -74,7 +74,7 @@ def show(result: dict[str, Any]) -> str:
     return f"""{table(header, rows)}
 
 {result["images"]} images of {height}x{width}, clean accuracy {100 * result["accuracy"]:.2f} %. The
-accuracy under attack is that of the best of all attacks for every image and budget: the three of the
+accuracy under attack is what the best of all attacks leaves at a budget: the three of the
 paper, {gradients["of_paper"]:.0f} gradients of an image over all budgets, and the suite,
 {gradients["suite"]:.0f}. No image went below its certificate at any budget: the least distance is
 {100 * gap:.2f} points. The paper's figure gives no numbers."""
