@@ -1,5 +1,5 @@
-# The two commands of this project: `make demo` and `make test`.
-# Both need Python 3.10 to 3.13, pip and a package index, and make their own environment, .venv.
+# `make demo`, `make test`, and the paper's experiments: `make paper-small` and `make paper-full`.
+# All need Python 3.10 to 3.13, pip and a package index, and make their own environment, .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +19,7 @@ PORTABLE := attacks layers lipschitz losses smoothing
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 
-.PHONY: demo test lint types pytest pytest-jax quickstart docs clean
+.PHONY: demo test lint types pytest pytest-jax quickstart docs paper-small paper-full clean
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/quickstart.py
@@ -49,6 +49,10 @@ quickstart: $(VENV)/.core
 
 docs: $(VENV)/.dev
 	$(BIN)/mkdocs build --strict
+
+# The paper's experiments; DATA is the folder of the data sets, by default the one of DEEL_SEG_DATA.
+paper-small paper-full: paper-%: $(VENV)/.dev
+	DEEL_SEG_XLA=0 $(BIN)/python benchmarks/paper/run.py $* $(if $(DATA),--data $(DATA))
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

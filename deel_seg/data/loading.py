@@ -48,8 +48,8 @@ def load(
       Every image comes once in an epoch, whose last batch may be smaller.
 
     Args:
-        name: `"shapes"` (drawn, needs no files), `"camvid"`, `"oxford_pets"`, `"kvasir"`,
-            `"cityscapes"` or `"folder"`.
+        name: `"shapes"` or `"runway"` (drawn, need no files), `"camvid"`, `"oxford_pets"`,
+            `"kvasir"`, `"cityscapes"` or `"folder"`.
         split: One of `info(name).splits`.
         size: `(height, width)` of the result, or one number for both. Files of another size
             are resized whatever their aspect: images bilinearly with antialiasing, labels by
@@ -67,9 +67,9 @@ def load(
         cache: `True` keeps decoded pixels in memory (4 bytes a pixel), `False` decodes
             them in each epoch; by default they are kept up to 1 GiB. A path is a folder
             where they are kept in a file from one run to the next.
-        **options: The data set's own: `num_images` and `content_seed` of `shapes`, `border`
-            (`"class"`, `"ignore"`, `"pet"`) of `oxford_pets`, `num_classes` (required),
-            `class_names`, `mapping` and `palette_indices` of `folder`.
+        **options: The data set's own: `num_images` and `content_seed` of `shapes` and
+            `runway`, `border` (`"class"`, `"ignore"`, `"pet"`) of `oxford_pets`, `num_classes`
+            (required), `class_names`, `mapping` and `palette_indices` of `folder`.
 
     Returns:
         A `tf.data.Dataset` of batches `(images, labels)`: float32 `(batch, height, width, 3)`

@@ -8,13 +8,14 @@ from types import ModuleType
 from typing import Any
 
 from deel_seg._checks import check_choice, received
-from deel_seg.data import camvid, cityscapes, folder, kvasir, oxford_pets, shapes
+from deel_seg.data import camvid, cityscapes, folder, kvasir, oxford_pets, runway, shapes
 from deel_seg.data.dataset_info import DatasetInfo
 from deel_seg.data.examples import Examples
 
 # Each module has `describe(**options)` and `open_split(split, size, root, **options)`.
 DATASETS: dict[str, ModuleType] = {
     "shapes": shapes,
+    "runway": runway,
     "camvid": camvid,
     "oxford_pets": oxford_pets,
     "kvasir": kvasir,
@@ -27,7 +28,7 @@ def info(name: str, **options: Any) -> DatasetInfo:
     """Returns the classes, colours and splits of a data set; opens no file.
 
     Args:
-        name: `"shapes"`, `"camvid"`, `"oxford_pets"`, `"kvasir"`, `"cityscapes"` or
+        name: `"shapes"`, `"runway"`, `"camvid"`, `"oxford_pets"`, `"kvasir"`, `"cityscapes"` or
             `"folder"`.
         **options: The data set's own options, as `load` takes them: `border` of
             `oxford_pets`, `num_classes` (required) and `class_names` of `folder`.

@@ -6,20 +6,22 @@ background may have any of them, so that both colour and form must be learnt.
 
 from __future__ import annotations
 
-import colorsys
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deel_seg._checks import check_choice, check_integer, check_pair
 from deel_seg.data.dataset_info import DatasetInfo, distinct_colours
-from deel_seg.data.examples import Examples, Pixels
-
-SPLITS = {"train": 512, "val": 64, "test": 128}
-"""The splits and how many images each has by default."""
+from deel_seg.data.drawn import (
+    SPLITS,
+    as_bytes,
+    colour_of,
+    drawing,
+    drawn_examples,
+    waves,
+)
+from deel_seg.data.examples import Examples
 
 INFO = DatasetInfo(
     name="shapes",
@@ -56,12 +58,7 @@ def open_split(
         num_images: Number of images; by default 512, 64 and 128.
         content_seed: Another seed draws another data set.
     """
-    count = check_integer("num_images", SPLITS[split] if num_images is None else num_images)
-    check_integer("num_images", count, minimum=1)
-    check_integer("content_seed", content_seed, minimum=0)
-    names = tuple(f"{split}-{index:05d}" for index in range(count))
-    draw = partial(_draw_pixels, size=size, seed=content_seed, split=split)
-    return Examples(names, draw, repr(("shapes", split, size, content_seed, count)))
+    return drawn_examples(INFO.name, render, split, size, num_images, content_seed)
 
 
 def render(
@@ -85,30 +82,22 @@ def render(
     >>> image.shape, labels.shape, bool(labels.max() <= 4)
     ((32, 48, 3), (32, 48), True)
     """
-    check_integer("index", index, minimum=0)
-    check_integer("seed", seed, minimum=0)
-    check_choice("split", split, SPLITS)
-    height, width = check_pair("size", size)
-    random = np.random.default_rng((seed, list(SPLITS).index(split), index))
+    random, (height, width) = drawing(index, size, seed, split)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     image = _background(random, rows, columns)
     labels = np.zeros((height, width), np.uint8)
     for _ in range(random.integers(2, 6)):
         _add_shape(random, rows, columns, image, labels)
     image += random.normal(0.0, _NOISE, image.shape)
-    return np.rint(255 * image.clip(0.0, 1.0)).astype(np.uint8), labels
-
-
-def _draw_pixels(index: int, size: tuple[int, int], seed: int, split: str) -> Pixels:
-    return np.dstack(render(index, size, seed, split))
+    return as_bytes(image), labels
 
 
 def _background(random: np.random.Generator, rows: NDArray, columns: NDArray) -> NDArray:
     """Draws a pale colour under three waves, float32 `(height, width, 3)`."""
-    colour = _colour(random.uniform(), random.uniform(0.0, 0.35), random.uniform(0.25, 0.8))
+    colour = colour_of(random.uniform(), random.uniform(0.0, 0.35), random.uniform(0.25, 0.8))
     image = np.ones((*rows.shape, 3), np.float32) * colour
     for _ in range(3):
-        wave = _waves(random, rows, columns, cycles=(0.5, 8.0))
+        wave = waves(random, rows, columns, cycles=(0.5, 8.0))
         image += (0.06 * wave)[..., None] * random.uniform(0.5, 1.0, 3)
     return image
 
@@ -133,8 +122,8 @@ def _add_shape(
         (math.cos(angle) * down - math.sin(angle) * right) / radius,
     )
     hue = random.normal(_HUES[label - 1], _HUE_SPREAD)
-    colour = _colour(hue, random.uniform(0.45, 0.95), random.uniform(0.45, 0.95))
-    stripes = random.uniform(0.0, 0.15) * _waves(random, rows, columns, cycles=(4.0, 12.0))
+    colour = colour_of(hue, random.uniform(0.45, 0.95), random.uniform(0.45, 0.95))
+    stripes = random.uniform(0.0, 0.15) * waves(random, rows, columns, cycles=(4.0, 12.0))
     image[inside] = (colour + stripes[..., None])[inside]
     labels[inside] = label
 
@@ -151,16 +140,3 @@ def _inside(label: int, x: NDArray, y: NDArray) -> NDArray:
         slant = math.sqrt(0.75)
         return np.maximum(-y, np.maximum(slant * x, -slant * x) + 0.5 * y) <= 0.6
     return (squared <= 1.1) & (squared >= 0.3)
-
-
-def _waves(
-    random: np.random.Generator, rows: NDArray, columns: NDArray, cycles: tuple[float, float]
-) -> NDArray:
-    """Draws a sine wave in a random direction with some cycles over the shorter side."""
-    angle, phase = random.uniform(0.0, 2.0 * math.pi, 2)
-    frequency = 2.0 * math.pi * random.uniform(*cycles) / min(rows.shape)
-    return np.sin(frequency * (math.cos(angle) * rows + math.sin(angle) * columns) + phase)
-
-
-def _colour(hue: float, saturation: float, value: float) -> NDArray:
-    return np.asarray(colorsys.hsv_to_rgb(hue % 1.0, saturation, value), np.float32)

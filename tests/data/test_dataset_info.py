@@ -17,8 +17,8 @@ def test_classes_and_colours_match_one_to_one(name: str) -> None:
 
 
 def test_customary_numbers_of_classes() -> None:
-    names = ("shapes", "camvid", "oxford_pets", "kvasir", "cityscapes")
-    assert [info(name).num_classes for name in names] == [5, 11, 3, 2, 19]
+    names = ("shapes", "runway", "camvid", "oxford_pets", "kvasir", "cityscapes")
+    assert [info(name).num_classes for name in names] == [5, 2, 11, 3, 2, 19]
 
 
 def test_colours_stay_distinct_up_to_255_classes() -> None:
