@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.paper.every_attack import EXPERIMENT as EVERY_ATTACK
 from benchmarks.paper.experiment import Experiment
 from benchmarks.paper.figure_2 import EXPERIMENT as FIGURE_2
 from benchmarks.paper.figure_3 import EXPERIMENT as FIGURE_3
@@ -29,5 +30,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         PICTURES,
         RUNWAY,
         PICTURES_RUNWAY,
+        EVERY_ATTACK,
     )
 }

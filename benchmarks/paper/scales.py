@@ -136,6 +136,16 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class EveryAttack:
+    """Every attack against every certificate: images of each network, and steps of each attack."""
+
+    eps: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+    thresholds: tuple[float, ...] = (0.25, 0.5)
+    images: int = 64
+    steps: int = 100
+
+
+@dataclass(frozen=True)
 class Scale:
     """All numbers of one run of the paper's experiments.
 
@@ -158,6 +168,7 @@ class Scale:
     figure_5: Figure5 = field(default_factory=Figure5)
     table_5: Table5 = field(default_factory=Table5)
     pictures: Pictures = field(default_factory=Pictures)
+    every_attack: EveryAttack = field(default_factory=EveryAttack)
     runway: Runway = runway_settings.FULL
 
     @property
@@ -211,6 +222,7 @@ SMALL = Scale(
     figure_5=Figure5(temperatures=(1.0, 5.0, 20.0, 80.0)),
     table_5=Table5(config="S", size=(64, 64), batch_sizes=(8, 32), repeats=15),
     pictures=Pictures(config=None, min_pixels=25),
+    every_attack=EveryAttack(images=8, steps=30),
     runway=runway_settings.SMALL,
 )  # fmt: skip
 
@@ -238,6 +250,7 @@ TOY = Scale(
         batch_sizes=(2,), repeats=3,
     ),
     pictures=Pictures(config=None, images=1, min_pixels=4),
+    every_attack=EveryAttack(eps=(0.05, 0.5), images=2, steps=3),
     runway=runway_settings.TOY,
 )  # fmt: skip
 
