@@ -9,6 +9,9 @@ from typing import Any
 
 from deel_seg.attacks import APGD, PGD, Attack, Boundary
 
+# Chosen on validation scenes, after 12 epochs: at 150 an FCN was nearly as accurate as its
+# unconstrained twin, and from 60 to 20 it lost a tenth of its IoU and won hardly any under attack.
+TEMPERATURES = (("slight", 150.0), ("strong", 40.0))
 CONFIG: dict[str, Any] = {"widths": [24, 48, 96], "block": "residual", "residual_blocks": 1}
 
 
@@ -44,8 +47,8 @@ class Runway:
         images: How many of the split are attacked, from the first on.
         batch_size: How many at a time; each batch is a part that is kept.
         eps: The slides' budget, in l2, of images in [0, 1].
-        reference_size: Height and width at which `eps` is meant to be the slides': the budgets
-            are `eps`, and `eps` times the square root of the ratio of pixels.
+        reference_size: Height and width at which `eps` changes a pixel as much, in the mean, as
+            a second, scaled budget does here. The slides do not say theirs.
         steps: Gradients of each attack.
         restarts: Attacks from random points.
         seed: Of trainings and attacks.
@@ -62,7 +65,7 @@ class Runway:
     batch_size: int = 16
     eps: float = 1.0
     reference_size: tuple[int, int] = (256, 256)
-    steps: int = 50
+    steps: int = 40
     restarts: int = 1
     seed: int = 0
 
@@ -118,7 +121,7 @@ def _networks(lipschitz_epochs: int, standard_epochs: int) -> dict[str, Network]
     for name in ("FCN", "UNet"):
         run = f"runway_{name.lower()}"
         found[f"{run}_standard"] = Network(name, 1.0, 1e-3, standard_epochs)
-        for kind, temperature in (("slight", 200.0), ("strong", 20.0)):
+        for kind, temperature in TEMPERATURES:
             found[f"{run}_lipschitz_{kind}"] = Network(
                 f"Lip{name}", temperature, 5e-3, lipschitz_epochs
             )
@@ -126,9 +129,10 @@ def _networks(lipschitz_epochs: int, standard_epochs: int) -> dict[str, Network]
 
 
 FULL = Runway(
-    _networks(100, 100), config="S", size=(256, 256), images=128, steps=200, restarts=3
+    _networks(lipschitz_epochs=100, standard_epochs=100), config="S", size=(256, 256),
+    images=128, steps=200, restarts=3,
 )  # fmt: skip
-SMALL = Runway(_networks(16, 16))
+SMALL = Runway(_networks(lipschitz_epochs=20, standard_epochs=16))
 TOY = Runway(
     _networks(1, 1), options={"num_images": 8}, size=(16, 16),
     config={"widths": [4, 8], "convolutions": 1}, images=4, batch_size=2, steps=3,

@@ -29,7 +29,19 @@ def show(result: dict[str, Any]) -> str:
 IoU of class {settings["class_id"]} over {result["images"]} scenes of {height}x{width}, one ratio.
 Each network was attacked with {gradients} gradients an image and budget; of all points that the
 attacks found those count that leave the least IoU. Certified is what no attack, vanishing or
-other, brings it below: a run in which an attack does so ends with an error."""
+other, brings it below: a run in which an attack does so ends with an error.{_scaled(result)}"""
+
+
+def _scaled(result: dict[str, Any]) -> str:
+    """What the budgets mean for other sizes of images."""
+    if len(result["budgets"]) == 1:
+        return ""
+    scaled, eps = result["budgets"]
+    height, width = result["settings"]["reference_size"]
+    return f""" A budget is an
+l2 norm over the image: eps {eps:g} changes each pixel more the smaller the image is. At
+{height}x{width} it changes a pixel as much, in the mean, as eps {scaled:g} does here; the slides do
+not say how large their images are. Of U-Nets they give no figures."""
 
 
 def _row(name: str, network: dict[str, Any], found: dict[str, Any]) -> list[str]:

@@ -123,6 +123,10 @@ def test_the_table_has_a_row_a_network_and_the_slides_beside_the_fcn() -> None:
     rows = runway_table.show(result).splitlines()[2:8]
     assert rows[0] == "| FCN, standard | 1 | 0.750 | 0.500 | none | 0.250 | none | 0.89 | 0.26 |"
     assert rows[3].endswith("| none | none |")
+    assert (
+        "At\n256x256 it changes a pixel as much, in the mean, as eps 0.0625"
+        in runway_table.show(result)
+    )
 
 
 def test_scenes_are_the_first_of_their_split() -> None:
