@@ -52,7 +52,7 @@ docs: $(VENV)/.dev
 
 # The paper's experiments; DATA is the folder of the data sets, by default the one of DEEL_SEG_DATA.
 paper-small paper-full: paper-%: $(VENV)/.dev
-	DEEL_SEG_XLA=0 $(BIN)/python benchmarks/paper/run.py $* $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/paper/run.py $* $(if $(DATA),--data $(DATA))
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -114,10 +114,10 @@ def run(context: Context) -> dict[str, Any]:
 
 
 def measure(context: Context, case: Case) -> dict[str, Any]:
-    """The least distance between what attacks did and what is certified, of each kind."""
+    """How near attacks came to what is certified, of each kind."""
     asked, model = context.scale.every_attack, context.model(case.run)
     least = Certified.of(model, case, asked.eps, asked.thresholds)
-    gaps: dict[str, list[float]] = {"accuracy": [], "recall": [], "norm": []}
+    gaps: dict[str, list[np.ndarray]] = {"accuracy": [], "recall": [], "norm": []}
     for attack in every_attack(asked.steps, case.temperature):
         name = type(attack).__name__
         everywhere = untargeted(case.labels, ignore_class=case.ignore_class)
@@ -136,7 +136,8 @@ def measure(context: Context, case: Case) -> dict[str, Any]:
         "lipschitz_constant": model.lipschitz_constant,
         "images": len(case.images),
         "size": case.images.shape[1:3],
-        "least_gap": {name: min(values) for name, values in gaps.items()},
+        "comparisons": sum(each.size for values in gaps.values() for each in values),
+        "least_gap": {name: _least(np.concatenate(values)) for name, values in gaps.items()},
     }
 
 
@@ -149,7 +150,12 @@ class Certified(NamedTuple):
 
     @classmethod
     def of(
-        cls, model: keras.Model, case: Case, eps: Any, thresholds: Any, constant: float | None = None
+        cls,
+        model: keras.Model,
+        case: Case,
+        eps: Any,
+        thresholds: Any,
+        constant: float | None = None,
     ) -> Certified:
         """Certificates of a network with its own constant, or with one that is given."""
         logits = model(ops.convert_to_tensor(case.images), training=False)
@@ -175,10 +181,14 @@ def _attacked(
     return attack(model, case.images, goal, eps=max(eps), **options)
 
 
-def _gap(attacked: np.ndarray, certified: np.ndarray, what: str) -> float:
+def _gap(attacked: np.ndarray, certified: np.ndarray, what: str) -> np.ndarray:
+    """How far attacks stayed above a certificate, wherever it says anything."""
     check_sound(attacked, certified, what)
-    gaps = (attacked - certified)[np.isfinite(attacked)]
-    return float(np.min(gaps)) if gaps.size else float("inf")
+    return (attacked - certified)[(certified > 0) & np.isfinite(attacked)]
+
+
+def _least(values: np.ndarray) -> float | None:
+    return float(np.min(values)) if values.size else None
 
 
 def _short(attack: Attack) -> str:
@@ -192,21 +202,26 @@ def show(result: dict[str, Any]) -> str:
         gap, (height, width) = found["least_gap"], found["size"]
         rows.append(
             [
-                found["run"], f"{found['images']} of {height}x{width}",
-                f"{100 * gap['accuracy']:.2f}", f"{100 * gap['recall']:.2f}", f"{gap['norm']:.3f}",
+                found["run"], f"{found['images']} of {height}x{width}", str(found["comparisons"]),
+                _points(gap["accuracy"]), _points(gap["recall"]),
+                "none" if gap["norm"] is None else f"{gap['norm']:.3f}",
             ]
         )  # fmt: skip
     header = [
-        "network", "images", "accuracy above CRPA, points", "recall above the certified, points",
+        "network", "images", "comparisons", "accuracy above CRPA, points", "recall above the certified, points",
         "norm above the radius",
     ]  # fmt: skip
-    eps = ", ".join(f"{each:g}" for each in result["eps"])
+    eps, thresholds = (", ".join(f"{x:g}" for x in result[key]) for key in ("eps", "thresholds"))
     return f"""{table(header, rows)}
 
-{result["attacks"]} attacks of {result["steps"]} steps on each network, every image at budgets {eps},
-for all pixels and for those of one class; norms down to accuracies of
-{", ".join(f"{each:g}" for each in result["thresholds"])}. None went below a certificate: shown is the
-least distance that any of them left, of any image at any budget."""
+{result["attacks"]} attacks of {result["steps"]} steps on each network, every image at budgets
+{eps}, for all pixels and for those of one class; norms down to accuracies of {thresholds}.
+None went below a certificate. Shown is the least distance that any of them left, of any image at
+any budget where the certificate is above 0."""
+
+
+def _points(gap: float | None) -> str:
+    return "none" if gap is None else f"{100 * gap:.2f}"
 
 
 EXPERIMENT = Experiment(
