@@ -208,8 +208,8 @@ def show(result: dict[str, Any]) -> str:
             ]
         )  # fmt: skip
     header = [
-        "network", "images", "comparisons", "accuracy above CRPA, points", "recall above the certified, points",
-        "norm above the radius",
+        "network", "images", "comparisons", "accuracy above CRPA, points",
+        "recall above the certified, points", "norm above the radius",
     ]  # fmt: skip
     eps, thresholds = (", ".join(f"{x:g}" for x in result[key]) for key in ("eps", "thresholds"))
     return f"""{table(header, rows)}
