@@ -27,6 +27,7 @@ class ALMA(PenaltyAttack):
         temperature: Has no part in it: margins are taken relative to their size.
         first_step: Length of the first step, over the norm that is expected.
         last_step: What is left of the length in the end.
+        weight: Of the norm, over the first gradient's norm.
 
     Example:
     >>> import numpy as np
@@ -47,7 +48,8 @@ class ALMA(PenaltyAttack):
         return {**super().start(given), "smoothed": ops.zeros_like(given.images)}
 
     def step(self, given: Given, state: State, seen: Seen) -> State:
-        gradient = seen.gradient + unit(seen.change)  # The norm's own gradient
+        weight = self.norm_weight(given, state, seen)
+        gradient = seen.gradient + per_image(weight) * unit(seen.change)
         squares, metric = self.scaled(gradient, state, seen)
         direction = gradient / metric
         factor, carried = self.length(direction, given, state, seen)
@@ -58,6 +60,7 @@ class ALMA(PenaltyAttack):
             "squares": squares,
             "smoothed": smoothed,
             "scale": state["scale"],
+            "weight": weight,
             **carried,
             **self.multipliers.step(given, state, seen, self.values(seen.margins, given, state)),
         }

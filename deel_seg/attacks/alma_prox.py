@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from keras import ops
 
-from deel_seg._checks import check_real
 from deel_seg.attacks.augmented_lagrangian import Multipliers, PenaltyAttack
-from deel_seg.attacks.ball import norms_above, per_image
+from deel_seg.attacks.ball import per_image
 from deel_seg.attacks.contract import Given, Seen, State
 
 _LEAST_SCALE = 0.1  # Of the constraints, once they are met all the time.
@@ -30,7 +29,8 @@ class ALMAProx(PenaltyAttack):
         temperature: Has no part in it: margins are taken relative to their size.
         first_step: Length of the first step, over the norm that is expected.
         last_step: What is left of the length in the end.
-        weight: Of the squared norm, relative to where it balances the first gradient.
+        weight: Of the squared norm: how steep it is at the norm that is expected, over the first
+            gradient's norm.
 
     Example:
     >>> import numpy as np
@@ -47,24 +47,17 @@ class ALMAProx(PenaltyAttack):
 
     multipliers = Multipliers(first=1.0, first_penalty=0.01, growth=2.0)
 
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_real("weight", self.weight, minimum=0, exclusive_minimum=True)
-
-    def start(self, given: Given) -> State:
-        return {**super().start(given), "weight": ops.zeros_like(given.eps)}
+    weight: float = 0.1
 
     def step(self, given: Given, state: State, seen: Seen) -> State:
         squares, metric = self.scaled(seen.gradient, state, seen)
         direction = seen.gradient / metric
         factor, carried = self.length(direction, given, state, seen)
-        # At the norm that is expected, twice the weight times the norm is the gradient's.
-        balanced = self.weight * norms_above(seen.gradient) / (2.0 * given.expected)
-        weight = ops.where(seen.step > 0, state["weight"], balanced)
+        weight = self.norm_weight(given, state, seen)
+        # At the norm that is expected the squared norm, so weighed, is as steep as the norm.
+        squared = weight / (2.0 * given.expected)
         moved = seen.change - per_image(factor) * direction
-        moved = metric * moved / (metric + 2.0 * per_image(factor * weight))
+        moved = metric * moved / (metric + 2.0 * per_image(factor * squared))
         change = ops.where(seen.reached, 1.0 / (1.0 + _SCALE_CHANGE), 1.0 / (1.0 - _SCALE_CHANGE))
         return {
             "change": moved,

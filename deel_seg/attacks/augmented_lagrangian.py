@@ -2,7 +2,9 @@ r"""Penalties with a multiplier for each pixel, as the attacks of the ALMA famil
 
 A pixel's constraint is its margin over the mean size of the image's clean margins: at most 0 once
 it is what is wanted of it. The authors divide by differences of logits, which needs three classes,
-and more than one sign of a binary network.
+and more than one sign of a binary network. The norm is weighed relative to the first gradient; the
+authors weigh it with 1. On a Lipschitz network multipliers take hundreds of steps to come down to
+that, and ever longer for larger images.
 
 References:
     Rony et al., Augmented Lagrangian Adversarial Attacks, ICCV 2021. Rony et al., Proximal
@@ -26,6 +28,7 @@ from deel_seg.attacks.pixel_losses import View
 Tensor = Any
 
 _SMOOTHING = 0.8  # Of squared gradients.
+_TOLERANCE = 0.01  # How far beyond the boundary a pixel is to be, or the last ones hover about it.
 
 
 class Multipliers(NamedTuple):
@@ -75,10 +78,10 @@ class Multipliers(NamedTuple):
 
 
 def constraints(margins: Tensor, given: Given) -> Tensor:
-    """Margins over the mean size of the clean ones, `(batch, H, W)`."""
+    """Margins over the mean size of the clean ones, and a tolerance, `(batch, H, W)`."""
     mask = ops.cast(given.goal.mask, "float32")
     sizes = ops.sum(mask * ops.abs(given.clean_margins), axis=(1, 2)) / given.counted
-    return margins / ops.maximum(sizes, 2.0**-60)[:, None, None]
+    return margins / ops.maximum(sizes, 2.0**-60)[:, None, None] + _TOLERANCE
 
 
 def penalty(values: Tensor, penalties: Tensor, multipliers: Tensor) -> Tensor:
@@ -121,18 +124,21 @@ class PenaltyAttack(Attack):
         temperature: Has no part in it: margins are taken relative to their size.
         first_step: Length of the first step, over the norm that is expected.
         last_step: What is left of the length in the end.
+        weight: Of the norm, over the first gradient's norm.
     """
 
     minimal = True
     multipliers = Multipliers(first=1.0, first_penalty=1.0, growth=2.0)
 
     steps: int = 500
-    first_step: float = 1.0
-    last_step: float = 0.01
+    first_step: float = 0.1
+    last_step: float = 0.1
+    weight: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_real("first_step", self.first_step, minimum=0, exclusive_minimum=True)
+        check_real("weight", self.weight, minimum=0, exclusive_minimum=True)
         check_real(
             "last_step", self.last_step, minimum=0, maximum=1,
             exclusive_minimum=True, exclusive_maximum=True,
@@ -146,6 +152,7 @@ class PenaltyAttack(Attack):
             "length": none,
             "first_success": none + 0.5 * self.steps,
             "scale": none + 1.0,
+            "weight": none,
             **self.multipliers.start(given),
         }
 
@@ -158,6 +165,11 @@ class PenaltyAttack(Attack):
     def values(self, margins: Tensor, given: Given, state: State) -> Tensor:
         """The constraints, times the scale that they have at the moment."""
         return state["scale"][:, None, None] * constraints(margins, given)
+
+    def norm_weight(self, given: Given, state: State, seen: Seen) -> Tensor:
+        """Weight of the norm, `(batch,)`."""
+        first = self.weight * norms_above(seen.gradient)
+        return ops.where(seen.step > 0, state["weight"], first)
 
     def scaled(self, gradient: Tensor, state: State, seen: Seen) -> tuple[Tensor, Tensor]:
         """Mean squares of the gradient, and the metric of their roots."""

@@ -10,6 +10,7 @@ from keras import ops
 
 from deel_seg._checks import check_real
 from deel_seg.attacks.attack import Attack
+from deel_seg.attacks.augmented_lagrangian import constraints, wanted_pixels
 from deel_seg.attacks.ball import norms_above, per_image
 from deel_seg.attacks.contract import Given, Seen, State
 from deel_seg.attacks.pixel_losses import View
@@ -28,14 +29,16 @@ class PDPGD(Attack):
     r"""Descent in the change and ascent in a weight for each pixel, by turns.
 
     The weights of all pixels and that of the norm add up to 1. The change follows Adam on the
-    weighted $\mathrm{softplus}$ of the margins, and then the proximal step of the norm.
+    weighted $\mathrm{softplus}$ of the constraints of `augmented_lagrangian`, and then the proximal
+    step of the norm, over the norm that is expected. The authors take margins and norms as they
+    are, and all pixels: with small logits nothing moves for long then, and at last everything.
 
     `attack(model, images, labels, threshold=...)`; see `Attack.__call__`.
 
     Args:
         steps: Gradients to take of each image.
-        temperature: Factor of the margins: where they are small, softplus is nearly flat.
-        step_size: First step of Adam, in units of the image.
+        temperature: Factor of the constraints.
+        step_size: Length of the first step of Adam, over the norm that is expected.
         last_step: What is left of it in the end.
         dual_step_size: First step of the weights, which fall to a tenth of that.
 
@@ -43,8 +46,8 @@ class PDPGD(Attack):
     >>> import numpy as np
     >>> from deel_seg.attacks import PDPGD
     >>> images = np.array([[[[0.55, 0.45], [0.7, 0.3]]]], "float32")
-    >>> attack = PDPGD(steps=300, temperature=20.0)
-    >>> result = attack(lambda x: x, images, np.zeros((1, 1, 2), int), threshold=0.5)
+    >>> options = {"threshold": 0.5, "expected_norm": 0.1}
+    >>> result = PDPGD(steps=300)(lambda x: x, images, np.zeros((1, 1, 2), int), **options)
     >>> 0.0707 < float(result.norms[0]) < 0.11
     True
 
@@ -55,7 +58,8 @@ class PDPGD(Attack):
     minimal = True
 
     steps: int = 500
-    step_size: float = 0.01
+    temperature: float = 5.0
+    step_size: float = 0.3
     last_step: float = 0.01
     dual_step_size: float = 0.1
 
@@ -78,20 +82,26 @@ class PDPGD(Attack):
         }
 
     def lowered(self, view: View, given: Given, state: State) -> Tensor:
-        values = ops.softplus(self.temperature * view.margins)
-        return ops.sum(ops.where(given.goal.mask, state["weights"] * values, 0.0), axis=(1, 2))
+        values = constraints(view.margins, given)
+        wanted = ops.stop_gradient(wanted_pixels(values, given))
+        values = ops.softplus(self.temperature * values)
+        return ops.sum(wanted * state["weights"] * values, axis=(1, 2))
 
     def step(self, given: Given, state: State, seen: Seen) -> State:
         number = ops.cast(seen.step, "float32") + 1.0
+        values = constraints(seen.margins, given)
+        wanted = wanted_pixels(values, given)
         mean = _FIRST * state["mean"] + (1 - _FIRST) * seen.gradient
         square = _SECOND * state["square"] + (1 - _SECOND) * ops.square(seen.gradient)
         metric = ops.sqrt(square / (1.0 - _SECOND**number)) + _LEAST
-        length = geometric(seen.step, self.steps, self.step_size, self.last_step)
+        size = ops.cast(ops.size(given.images[0]), "float32")
+        first = self.step_size * given.expected / ops.sqrt(size)
+        length = geometric(seen.step, self.steps, first, self.last_step)
         moved = seen.change - length * mean / (1.0 - _FIRST**number) / metric
 
-        of_pixels = ops.clip(ops.sum(state["weights"], axis=(1, 2)), 1e-6, 1.0 - 1e-6)
+        of_pixels = ops.clip(ops.sum(wanted * state["weights"], axis=(1, 2)), 1e-6, 1.0 - 1e-6)
         steepest = ops.max(metric, axis=(1, 2, 3))
-        shrunk = per_image((1.0 - of_pixels) / of_pixels * length / steepest)
+        shrunk = per_image((1.0 - of_pixels) / of_pixels * length / steepest / given.expected)
         change = moved
         for _ in range(_INNER):
             nearer = change - metric / per_image(steepest) * (change - moved)
@@ -100,9 +110,11 @@ class PDPGD(Attack):
             change = ops.clip(given.images + change, given.lower, given.upper) - given.images
 
         pace = linear(seen.step, self.steps, self.dual_step_size, 0.1 * self.dual_step_size)
-        duals = ops.clip(state["duals"] + pace * ops.sign(seen.margins), -_RANGE, _RANGE)
+        duals = ops.clip(state["duals"] + pace * wanted * ops.sign(values), -_RANGE, _RANGE)
         duals = ops.where(given.goal.mask, duals, -math.inf)
-        weights = _SMOOTHING * state["weights"] + (1.0 - _SMOOTHING) * _weights(duals)
+        weights = _SMOOTHING * state["weights"] + (1.0 - _SMOOTHING) * _weights(
+            ops.where(wanted > 0, duals, -math.inf)
+        )
         return {
             "change": change,
             "mean": mean,

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from deel_seg._checks import check_real
 from deel_seg.attacks.goal import Goal
 
 Tensor = Any
@@ -95,18 +96,22 @@ class Boundary:
 
     Args:
         share: c over the frontier.
+        last: The same at the last step, for a scale that changes by equal factors on the way.
     """
 
-    def __init__(self, share: float = 0.06) -> None:
-        self.share = share
+    def __init__(self, share: float = 0.06, last: float | None = None) -> None:
+        self.share = check_real("share", share, minimum=0, exclusive_minimum=True)
+        last = share if last is None else last
+        self.last = check_real("last", last, minimum=0, exclusive_minimum=True)
 
     def __call__(self, view: View) -> Tensor:
-        scale = ops.maximum(self.share * view.frontier, 2.0**-40)
+        share = self.share * ops.power(self.last / self.share, view.progress)
+        scale = ops.maximum(share * view.frontier, 2.0**-40)
         weights = ops.exp(-ops.maximum(view.margins, 0.0) / scale[:, None, None])
         return -ops.stop_gradient(view.open * weights) * view.margins
 
     def __repr__(self) -> str:
-        return f"Boundary({self.share})"
+        return f"Boundary({self.share}, {self.last})"
 
 
 def squared_hinge(view: View) -> Tensor:

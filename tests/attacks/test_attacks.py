@@ -40,7 +40,7 @@ WITH_BUDGET = [
 ]  # fmt: skip
 MINIMAL = [
     DDN(steps=60), FMN(steps=60), DAG(steps=60), ALMA(steps=60), ALMAProx(steps=60),
-    ASMA(steps=60), PDPGD(steps=60, step_size=0.1, temperature=10.0),
+    ASMA(steps=60), PDPGD(steps=100),
 ]  # fmt: skip
 
 
@@ -86,6 +86,30 @@ def test_a_threshold_is_reached_and_no_exact_radius_beaten(attack: Attack) -> No
     for threshold in (0.6, 0.75):
         radius = pixel_accuracy_radius(images, labels, threshold=threshold, ignore_class=255)
         assert np.all(result.envelope.norm(threshold) >= ops.convert_to_numpy(radius))
+
+
+@pytest.mark.parametrize("attack", MINIMAL, ids=named)
+def test_units_of_images_and_of_logits_do_not_matter(attack: Attack) -> None:
+    """Lipschitz networks have small logits, and budgets of other sizes than ordinary ones."""
+    images, labels = scenes(2)
+    options = {"threshold": 0.6, "ignore_class": 255}
+    low, high = BOUNDS
+    plain = attack(identity, images, labels, expected_norm=2.0, bounds=BOUNDS, **options)
+    assert np.all(plain.reached)
+    for unit in (0.125, 8.0):
+        scaled = attack(
+            lambda x, unit=unit: 0.0625 / unit * x, unit * images, labels,
+            expected_norm=2.0 * unit, bounds=(unit * low, unit * high), **options,
+        )  # fmt: skip
+        np.testing.assert_allclose(scaled.norms, unit * plain.norms, rtol=0.02)
+
+
+@pytest.mark.parametrize("attack", [ALMA(steps=150), ALMAProx(steps=150)], ids=named)
+def test_multipliers_come_near_an_exact_radius(attack: Attack) -> None:
+    images, labels = scenes(3)
+    result = attack(identity, images, labels, threshold=0.6, expected_norm=2.0, **OPTIONS)
+    radius = pixel_accuracy_radius(images, labels, threshold=0.6, ignore_class=255)
+    assert np.all(result.norms <= 1.04 * ops.convert_to_numpy(radius))
 
 
 @pytest.mark.parametrize("attack", [*WITH_BUDGET, *MINIMAL], ids=named)
