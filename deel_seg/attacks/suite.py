@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,7 +101,7 @@ class AttackSuite:
         *,
         eps: Any,
         initial: Any = None,
-        verbose: int = 0,
+        folder: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> AttackResult:
         """Attacks images; arguments as those of an attack with a budget.
@@ -106,43 +109,43 @@ class AttackSuite:
         Returns:
             The result of the best attack on each image, and the envelope of all of them.
         """
-        options = {"verbose": verbose, **options}
+        numbers = itertools.count()
+
+        def search(attack: Attack, **given: Any) -> AttackResult:
+            name = f"{next(numbers):02}_{type(attack).__name__}"
+            part = None if folder is None else Path(folder) / name
+            return attack(model, images, labels, folder=part, **options, **given)
+
         results = []
         if initial is not None:
-            results.append(self._polish(model, images, labels, eps=eps, initial=initial, **options))
+            results.append(search(self._polish, eps=eps, initial=initial))
         for attack in sorted(self.attacks, key=lambda attack: attack.minimal):
             if attack.minimal:
                 best = functools.reduce(_better, results) if results else None
-                results.append(self._within(attack, model, images, labels, eps, best, options))
+                results.append(self._within(search, attack, eps, best))
             else:
-                results.append(attack(model, images, labels, eps=eps, **options))
+                results.append(search(attack, eps=eps))
         best = functools.reduce(_better, results)
         if self._fine is None:
             return best
-        last = self._fine(model, images, labels, eps=eps, initial=best.images, **options)
-        return _better(best, last)
+        return _better(best, search(self._fine, eps=eps, initial=best.images))
 
     def __repr__(self) -> str:
         return f"AttackSuite(attacks={self.attacks!r})"
 
     def _within(
         self,
+        search: Callable[..., AttackResult],
         attack: Attack,
-        model: Callable[[Tensor], Tensor],
-        images: Any,
-        labels: Any,
         eps: Any,
         best: AttackResult | None,
-        options: dict[str, Any],
     ) -> AttackResult:
         """What an attack of minimal norm finds, brought into the ball."""
         threshold = 0.01 if best is None else np.maximum(0.98 * best.accuracy - 0.005, 0.0)
         threshold = np.where(np.isnan(threshold), 1.0, threshold)
         expected = float(max(np.max(eps), 1e-6))
-        found = attack(
-            model, images, labels, threshold=threshold, expected_norm=expected, **options
-        )
-        inside = self._polish(model, images, labels, eps=eps, initial=found.images, **options)
+        found = search(attack, threshold=threshold, expected_norm=expected)
+        inside = search(self._polish, eps=eps, initial=found.images)
         envelope = found.envelope.merged(inside.envelope)
         evaluations = found.evaluations + inside.evaluations
         return dataclasses.replace(inside, envelope=envelope, evaluations=evaluations)
@@ -154,6 +157,7 @@ class AttackSuite:
         labels: Any,
         *,
         eps: Sequence[float],
+        folder: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> list[AttackResult]:
         """A result for each budget, each started from that of the next smaller one too.
@@ -173,7 +177,9 @@ class AttackSuite:
                 lengths = np.maximum(last.norms, 1e-30)[:, None, None, None]
                 initial = np.clip(images + (last.images - images) * (budget / lengths), low, high)
                 initial = initial.astype("float32")
-            found = self(model, images, labels, eps=budget, initial=initial, **options)
+            part = None if folder is None else Path(folder) / f"eps_{budget!r}"
+            given = {"eps": budget, "initial": initial, "folder": part}
+            found = self(model, images, labels, **given, **options)
             last = found if last is None else _better(last, found)
             results[budget] = last
         return [results[budget] for budget in budgets.tolist()]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deel_seg.attacks import DDN, PGD, Attack, AttackResult, attack, vanishing
+from deel_seg.attacks import DDN, PGD, Attack, AttackResult, AttackSuite, attack, vanishing
 from tests.attacks.oracle import BOUNDS, identity, scenes
 
 OPTIONS: dict[str, Any] = {"ignore_class": 255, "bounds": BOUNDS, "batch_size": 2, "seed": 5}
@@ -82,3 +82,29 @@ def test_a_part_that_was_not_written_to_its_end_is_none(tmp_path: Path) -> None:
     part.unlink()
     again = PGD(steps=2)(identity, images, labels, eps=0.2, folder=tmp_path, **OPTIONS)
     assert_same(again, whole)
+
+
+def test_a_suite_goes_on_with_the_attack_that_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = scenes(3)
+    suite = AttackSuite(attacks=[PGD(steps=4), DDN(steps=5)])
+    budgets = {"eps": [0.2, 0.4]}
+    whole = suite.curve(identity, images, labels, **budgets, **OPTIONS)
+    carried_out: list[int] = []
+    carry_out = attack.carry_out
+
+    def stopping(*args: Any, **kwargs: Any) -> Any:
+        carried_out.append(len(carried_out))
+        if len(carried_out) == 10:
+            raise KeyboardInterrupt
+        return carry_out(*args, **kwargs)
+
+    monkeypatch.setattr(attack, "carry_out", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        suite.curve(identity, images, labels, folder=tmp_path, **budgets, **OPTIONS)
+    again = suite.curve(identity, images, labels, folder=tmp_path, **budgets, **OPTIONS)
+    for found, expected in zip(again, whole, strict=True):
+        assert_same(found, expected)
+    # Two batches of three searches, and of four from the smaller budget on: nothing twice.
+    assert len(carried_out) == 2 * (3 + 4) + 1
