@@ -17,10 +17,26 @@ from benchmarks.trainings import RESULTS, ROOT
 
 def best_checkpoint(name: str, folder: Path, images: int) -> tuple[keras.Model, np.ndarray]:
     """The best checkpoint of a run, and the first images of its test split."""
-    arguments = json.loads((RESULTS / name / "results.json").read_text())["arguments"]
+    arguments = arguments_of(name)
     model = keras.models.load_model(folder / name / "best.keras", compile=False)
     data = deel_seg.data.load(arguments["data"], "test", arguments["size"], batch_size=images)
     return model, np.asarray(next(iter(data))[0])
+
+
+def spread_images(name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of a run's test split, equally far apart, and their labels."""
+    arguments = arguments_of(name)
+    data = deel_seg.data.load(arguments["data"], "test", arguments["size"]).unbatch()
+    total = deel_seg.data.steps_per_epoch(arguments["data"], "test", batch_size=1)
+    rows = set(np.linspace(0, total - 1, count).astype(int).tolist())
+    pairs = [pair for row, pair in enumerate(data.as_numpy_iterator()) if row in rows]
+    images, labels = zip(*pairs, strict=True)
+    return np.stack(images), np.stack(labels)
+
+
+def arguments_of(name: str) -> dict[str, Any]:
+    """What a run was trained with."""
+    return json.loads((RESULTS / name / "results.json").read_text())["arguments"]
 
 
 def for_each_run(

@@ -14,25 +14,9 @@ from benchmarks.paper.networks import pets_lipnet, pets_name, polyps_lipnet, sce
 from benchmarks.paper.runway_scenes import scenes
 from benchmarks.paper.scales import Scale
 from benchmarks.paper.soundness import check_sound
+from benchmarks.published_attacks import published, with_our_loss
 from benchmarks.report import table
-from deel_seg.attacks import (
-    ALMA,
-    APGD,
-    ASMA,
-    DAG,
-    DDN,
-    FMN,
-    PDPGD,
-    PGD,
-    ALMAProx,
-    Attack,
-    AttackResult,
-    CosPGD,
-    Goal,
-    SegPGD,
-    untargeted,
-    vanishing,
-)
+from deel_seg.attacks import PGD, Attack, AttackResult, Goal, untargeted, vanishing
 from deel_seg.certificates import (
     pixel_accuracy_radius,
     worst_case_pixel_accuracy,
@@ -53,20 +37,10 @@ class Case(NamedTuple):
     temperature: float
 
 
-def every_attack(steps: int, temperature: float) -> list[Attack]:
-    """One of each kind, and each loss."""
-    common = {"steps": steps, "temperature": temperature}
-    losses = ("crossentropy", "masked_crossentropy", "jensen_shannon", "margin")
-    return [
-        *(PGD(loss=loss, **common) for loss in losses),
-        PGD(loss="boundary", steps=steps),
-        PGD(loss="squared_hinge", steps=steps),
-        SegPGD(**common),
-        CosPGD(**common),
-        APGD(**common),
-        *(kind(steps=steps) for kind in (DDN, FMN, DAG, ALMA, ALMAProx, ASMA)),
-        PDPGD(**common),
-    ]
+def every_attack(steps: int, temperature: float) -> dict[str, Attack]:
+    """The published ones, and the library's own losses."""
+    hinge = {"PGD, squared hinge": PGD(loss="squared_hinge", steps=steps)}
+    return {**published(steps, temperature), **with_our_loss(steps), **hinge}
 
 
 def trainings(scale: Scale) -> dict[str, list[str]]:
@@ -118,11 +92,10 @@ def measure(context: Context, case: Case) -> dict[str, Any]:
     asked, model = context.scale.every_attack, context.model(case.run)
     least = Certified.of(model, case, asked.eps, asked.thresholds)
     gaps: dict[str, list[np.ndarray]] = {"accuracy": [], "recall": [], "norm": []}
-    for attack in every_attack(asked.steps, case.temperature):
-        name = type(attack).__name__
+    for name, attack in every_attack(asked.steps, case.temperature).items():
         everywhere = untargeted(case.labels, ignore_class=case.ignore_class)
         of_class = vanishing(case.labels, class_id=case.class_id)
-        folder = context.folder_of("every_attack") / f"{case.run}_{_short(attack)}"
+        folder = context.folder_of("every_attack") / case.run / name.replace(", ", "_")
         seen = _attacked(attack, model, case, everywhere, asked.eps, folder / "all").envelope
         accuracy, norms = seen.accuracy(asked.eps), [seen.norm(each) for each in asked.thresholds]
         gaps["accuracy"].append(_gap(accuracy, least.accuracy, f"accuracy under {name}"))
@@ -160,7 +133,7 @@ class Certified(NamedTuple):
         """Certificates of a network with its own constant, or with one that is given."""
         logits = model(ops.convert_to_tensor(case.images), training=False)
         options = {
-            "lipschitz_constant": constant or model.lipschitz_constant,
+            "lipschitz_constant": model.lipschitz_constant,
             "ignore_class": case.ignore_class,
         }
         labels = case.labels
@@ -189,10 +162,6 @@ def _gap(attacked: np.ndarray, certified: np.ndarray, what: str) -> np.ndarray:
 
 def _least(values: np.ndarray) -> float | None:
     return float(np.min(values)) if values.size else None
-
-
-def _short(attack: Attack) -> str:
-    return f"{type(attack).__name__}_{getattr(attack, 'loss', '')}".strip("_")
 
 
 def show(result: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ def suites(context: Context) -> dict[str, AttackSuite]:
     """The paper's attacks, and the library's."""
     asked, temperature = context.scale.figure_3, context.scale.pets.temperature
     steps = asked.steps
-    of_paper = [ALMA(steps=steps), ASMA(steps=steps), PDPGD(steps=steps, temperature=temperature)]
+    of_paper = [ALMA(steps=steps), ASMA(steps=steps), PDPGD(steps=steps)]
     return {
         "of_paper": AttackSuite(attacks=of_paper),
         "suite": AttackSuite(asked.suite, temperature=temperature),
