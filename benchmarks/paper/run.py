@@ -76,7 +76,13 @@ def all_trainings(
     return list(found.values())
 
 
-def measure(experiment: Experiment, scale: Scale, folder: Path, roots: dict[str, str]) -> float:
+def measure(
+    experiment: Experiment,
+    scale: Scale,
+    folder: Path,
+    roots: dict[str, str],
+    script: str = "benchmarks/paper/run.py",
+) -> float:
     """Measures what has no result yet, and returns its seconds."""
     path = folder / "results" / f"{experiment.name}.json"
     made_from = fingerprint(experiment, scale, folder)
@@ -97,7 +103,7 @@ def measure(experiment: Experiment, scale: Scale, folder: Path, roots: dict[str,
         {
             "name": experiment.name,
             "scale": scale.name,
-            "command": command(sys.argv[1:]),
+            "command": command(sys.argv[1:], script),
             "made_from": made_from,
             "machine": describe_machine(keras.backend.backend()),
             "seconds": seconds,
@@ -108,9 +114,9 @@ def measure(experiment: Experiment, scale: Scale, folder: Path, roots: dict[str,
     return seconds
 
 
-def command(words: list[str]) -> str:
+def command(words: list[str], script: str = "benchmarks/paper/run.py") -> str:
     """The command as it is published: without the folders of a machine."""
-    found = ["python", "benchmarks/paper/run.py"]
+    found = ["python", script]
     for before, word in zip(["", *words], words, strict=False):
         name = {"--data": "DIR", "--folder": "DIR", "--root": f"{word.split('=')[0]}=DIR"}
         found.append(name.get(before, word))

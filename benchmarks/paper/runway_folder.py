@@ -62,7 +62,7 @@ def main() -> None:
         training.check_data()
         print(f"training {training.name}", flush=True)
         train(training)
-    measure(EXPERIMENT, scale, folder, roots)
+    measure(EXPERIMENT, scale, folder, roots, "benchmarks/paper/runway_folder.py")
     print(report(folder / "results"))
 
 
