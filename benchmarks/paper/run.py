@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -165,6 +166,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # Whoever ends the command ends the training that it waits for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     print(f"deel_seg {deel_seg.__version__}", flush=True)
     try:
         main()

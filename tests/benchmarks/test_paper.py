@@ -63,7 +63,7 @@ def test_a_killed_run_goes_on_and_a_finished_one_is_not_repeated(
     training = tmp_path / "runs" / "polyps_lipnet"
     killed = command(tmp_path, "table_2")
     wait_for(training / "arguments.json", killed)
-    killed.send_signal(signal.SIGINT)
+    killed.send_signal(signal.SIGTERM)
     killed.communicate()
     assert not (tmp_path / "results").exists()
 
