@@ -25,6 +25,7 @@ from benchmarks.paper.sections import how_it_was_made, read_results, section  # 
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
 PAGE = ROOT / "docs" / "reproduction.md"
 IMAGES = ROOT / "docs" / "images"
+MISSING = "*Not measured yet: there is no result of the last version of this experiment.*"
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -42,7 +43,7 @@ def page(text: str, results: dict[str, dict[str, Any]], total: dict[str, Any] | 
             raise ValueError(f"The page must have one part {name}: {begin} ... {end}")
         before, rest = text.split(begin)
         after = rest.split(end)[1]
-        text = f"{before}{begin}\n\n{parts.get(name, '')}\n\n{end}{after}"
+        text = f"{before}{begin}\n\n{parts.get(name) or MISSING}\n\n{end}{after}"
     return text
 
 

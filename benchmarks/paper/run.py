@@ -1,6 +1,6 @@
 """The paper's tables and figures: trains what they need, and measures what has no result yet.
 
-    python benchmarks/paper/run.py small --data DIR                an hour on two cores
+    python benchmarks/paper/run.py small --data DIR                over an hour on two cores
     python benchmarks/paper/run.py small table_1 figure_3          some of them
     python benchmarks/paper/run.py full --root cityscapes=DIR --root oxford_pets=DIR ...
 
