@@ -5,7 +5,6 @@ Everything else in the library is written with `keras.ops` and runs on TensorFlo
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -217,28 +216,6 @@ def inference_of(
         return tuple([variable.value for variable in group] for group in groups)
 
     return apply, weights
-
-
-def on_device(device: str | None) -> Any:
-    """Context in which what is computed runs on a device, as `keras.distribution` names them."""
-    if device is None:
-        return contextlib.nullcontext()
-    return tf.device(device) if IS_TENSORFLOW else jax.default_device(_jax_device(device))
-
-
-def moved(values: Any, device: str | None) -> Any:
-    """A copy of tensors on a device; the tensors themselves if that is None."""
-    if device is None:
-        return values
-    if IS_TENSORFLOW:
-        with tf.device(device):
-            return tf.nest.map_structure(tf.identity, values)
-    return jax.device_put(values, _jax_device(device))
-
-
-def _jax_device(name: str) -> Any:
-    platform, number = name.split(":")
-    return next(device for device in jax.devices(platform) if device.id == int(number))
 
 
 def stateless_normal(shape: Sequence[int], seed: Any) -> Any:

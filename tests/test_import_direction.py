@@ -14,6 +14,7 @@ BASE = {"_checks", "_backend"}
 ALLOWED = {
     "_checks": set(),
     "_backend": {"_checks"},
+    "_devices": BASE,
     "_parts": {"_checks"},
     "norms": set(),
     "parametrizations": BASE,
@@ -23,7 +24,7 @@ ALLOWED = {
     "models": BASE | {"parametrizations", "layers", "lipschitz", "certificates", "vanilla"},
     "certificates": BASE | {"lipschitz"},
     "attacks": BASE | {"_parts"},
-    "smoothing": BASE | {"_parts"},
+    "smoothing": BASE | {"_devices", "_parts"},
     "evaluation": BASE | {"_parts", "attacks", "certificates", "smoothing"},
     "losses": BASE | {"certificates"},
     "data": BASE,

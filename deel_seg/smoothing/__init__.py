@@ -9,7 +9,8 @@ from deel_seg.smoothing.binomial_test import (
 )
 from deel_seg.smoothing.multiple_testing import least_count
 from deel_seg.smoothing.sampling import Counts
-from deel_seg.smoothing.segcertify import SegCertify, SmoothedCertificate
+from deel_seg.smoothing.segcertify import SegCertify
+from deel_seg.smoothing.smoothed_certificate import SmoothedCertificate
 
 __all__ = [
     "Counts",

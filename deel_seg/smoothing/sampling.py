@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, inference_of, moved, on_device, stateless_normal
+from deel_seg._backend import compiled, inference_of, stateless_normal
+from deel_seg._devices import moved, on_device
 
 Tensor = Any
 

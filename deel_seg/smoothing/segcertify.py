@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,55 +11,17 @@ import numpy as np
 from keras import ops
 
 from deel_seg._checks import check_choice, check_integer, check_real, received
+from deel_seg._devices import check_devices
 from deel_seg._parts import PartsFolder, fingerprint, weights_fingerprint
 from deel_seg.smoothing.binomial_test import p_values, probability_for
 from deel_seg.smoothing.multiple_testing import CORRECTIONS, least_count
 from deel_seg.smoothing.sampling import Counts, Sampler
+from deel_seg.smoothing.smoothed_certificate import ABSTAINS, SmoothedCertificate
 
 Tensor = Any
 
-ABSTAINS = -1
 _VOTES, _TESTS = 0, 1  # Seeds of the two parts of the samples
 _COUNTS = ("top", "hits", "taken")
-
-
-@dataclass(frozen=True)
-class SmoothedCertificate:
-    """Certified classes of images, for one radius.
-
-    Attributes:
-        classes: `(images, H, W)` int32: the class that the smoothed network keeps within `eps`, or
-            -1 where that is not certified.
-        eps: Radius, in l2.
-        probability: What a class had to exceed.
-        least_counts: `(images,)`, the least count that was certified.
-    """
-
-    classes: np.ndarray
-    eps: float
-    probability: float
-    least_counts: np.ndarray
-
-    def accuracy(self, labels: Any, *, ignore_class: int | None = None) -> np.ndarray:
-        """Share of the labelled pixels that are certified and right, `(images,)` float64 (Eq. 24).
-
-        With probability `1 - alpha` a lower bound of the smoothed network's accuracy under any
-        attack of `eps` on an image. NaN where no pixel is labelled.
-        """
-        labels = ops.convert_to_numpy(labels)
-        if labels.shape != self.classes.shape:
-            raise ValueError(
-                f"`labels` must have the shape {self.classes.shape}. {received(shape=labels.shape)}"
-            )
-        kept = np.ones(labels.shape, bool) if ignore_class is None else labels != ignore_class
-        right = (kept & (self.classes == labels)).sum((1, 2))
-        counted = kept.sum((1, 2))
-        return np.where(counted > 0, right / np.maximum(counted, 1), np.nan)
-
-    @property
-    def abstained(self) -> np.ndarray:
-        """Share of all pixels that are not certified, `(images,)`."""
-        return np.mean(self.classes == ABSTAINS, axis=(1, 2))
 
 
 class SegCertify:
@@ -132,23 +93,32 @@ class SegCertify:
             num_classes,
             sigma,
             check_integer("batch_size", batch_size, minimum=1),
-            () if devices is None else _check_devices(devices),
+            () if devices is None else check_devices(devices),
         )
 
-    def __call__(self, images: Any, *, eps: Any, seed: int = 0, verbose: int = 0) -> Any:
+    def __call__(
+        self,
+        images: Any,
+        *,
+        eps: Any,
+        seed: int = 0,
+        folder: str | os.PathLike[str] | None = None,
+        verbose: int = 0,
+    ) -> Any:
         """Samples images, and certifies them.
 
         Args:
             images: `(images, H, W, channels)`, floats.
             eps: Radius in l2, or a sequence of radii, from the same samples.
             seed: Of the noise.
+            folder: As in `sample`.
             verbose: 1 shows a progress bar.
 
         Returns:
             A `SmoothedCertificate`, or a list of them.
         """
         radii = list(np.atleast_1d(np.asarray(eps, "float64")))
-        counts = self.sample(images, eps=radii, seed=seed, verbose=verbose)
+        counts = self.sample(images, eps=radii, seed=seed, folder=folder, verbose=verbose)
         found = [self.certify(counts, eps=radius) for radius in radii]
         return found if np.ndim(eps) else found[0]
 
@@ -280,19 +250,3 @@ class SegCertify:
             )
 
         return is_known
-
-
-def _check_devices(devices: Sequence[str]) -> tuple[str, ...]:
-    """Devices that are there, each of them once."""
-    names = (devices,) if isinstance(devices, str) else tuple(devices)
-    kinds = {str(name).split(":")[0] for name in names}
-    try:
-        there = [name for kind in kinds for name in keras.distribution.list_devices(kind)]
-    except RuntimeError:  # JAX, of a kind of which it has none.
-        there = []
-    if not names or len(set(names)) < len(names) or not set(names) <= set(there):
-        raise ValueError(
-            "`devices` must name devices of `keras.distribution.list_devices`, each once. "
-            f"{received(devices=devices)}, there are {keras.distribution.list_devices()}"
-        )
-    return names

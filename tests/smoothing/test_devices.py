@@ -24,12 +24,12 @@ if keras.backend.backend() == "tensorflow":
     tf.config.set_logical_device_configuration(processor, two)
 
 import deel_seg
-from deel_seg import _backend
+from deel_seg import _devices
 from deel_seg.smoothing import SegCertify, sampling
 
 keras.utils.set_random_seed(0)
 used = set()
-on_device = _backend.on_device
+on_device = _devices.on_device
 sampling.on_device = lambda device: used.add(device) or on_device(device)
 model = deel_seg.LipFCN({"widths": [4], "convolutions": 1}, 3)
 images = np.random.default_rng(0).uniform(size=(2, 8, 8, 3)).astype("float32")

@@ -173,6 +173,9 @@ def test_sampling_goes_on_where_it_was_stopped(
     for found, expected in zip(smoothed.sample(images, **options), whole, strict=True):
         np.testing.assert_array_equal(found, expected)
     assert len(sampled) == 2 + 2  # The first image was not sampled again.
+    (certified,) = smoothed(images, **options)
+    np.testing.assert_array_equal(certified.classes, smoothed.certify(whole, eps=0.1).classes)
+    assert len(sampled) == 2 + 2
     for changed in ({"eps": [0.2]}, {"seed": 3}, {"first_image": 1}):
         with pytest.raises(ValueError, match=r"`folder` holds samples of something else"):
             smoothed.sample(images, **{**options, **changed})
