@@ -20,6 +20,7 @@ Tensor = Any
 
 _FIRST, _SECOND, _LEAST = 0.9, 0.999, 1e-8  # Adam's
 _SMOOTHING = 0.9  # Of the dual variables.
+_SHARPNESS = 5.0  # Factor of the constraints in the softplus.
 _RANGE = -math.log(1e-12)
 _INNER = 5  # Proximal steps in a metric have no closed form for the norm.
 
@@ -37,7 +38,7 @@ class PDPGD(Attack):
 
     Args:
         steps: Gradients to take of each image.
-        temperature: Factor of the constraints.
+        temperature: Has no part in it: margins are taken relative to their size.
         step_size: Length of the first step of Adam, over the norm that is expected.
         last_step: What is left of it in the end.
         dual_step_size: First step of the weights, which fall to a tenth of that.
@@ -58,7 +59,6 @@ class PDPGD(Attack):
     minimal = True
 
     steps: int = 500
-    temperature: float = 5.0
     step_size: float = 0.3
     last_step: float = 0.01
     dual_step_size: float = 0.1
@@ -84,7 +84,7 @@ class PDPGD(Attack):
     def lowered(self, view: View, given: Given, state: State) -> Tensor:
         values = constraints(view.margins, given)
         wanted = ops.stop_gradient(wanted_pixels(values, given))
-        values = ops.softplus(self.temperature * values)
+        values = ops.softplus(_SHARPNESS * values)
         return ops.sum(wanted * state["weights"] * values, axis=(1, 2))
 
     def step(self, given: Given, state: State, seen: Seen) -> State:
