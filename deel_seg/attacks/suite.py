@@ -123,7 +123,8 @@ class AttackSuite:
         return _better(best, last)
 
     def __repr__(self) -> str:
-        return f"AttackSuite(attacks={self.attacks!r})"
+        fine = "" if self._fine is None else f", fine={self._fine!r}"
+        return f"AttackSuite(attacks={self.attacks!r}{fine})"
 
     def _within(
         self,
