@@ -3,8 +3,8 @@ r"""Penalties with a multiplier for each pixel, as the attacks of the ALMA famil
 A pixel's constraint is its margin over the mean size of the image's clean margins: at most 0 once
 it is what is wanted of it. The authors divide by differences of logits, which needs three classes,
 and more than one sign of a binary network. The norm is weighed relative to the first gradient; the
-authors weigh it with 1. On a Lipschitz network multipliers take hundreds of steps to come down to
-that, and ever longer for larger images.
+authors weigh it with 1, and on a Lipschitz network multipliers take hundreds of steps to come down
+to that.
 
 References:
     Rony et al., Augmented Lagrangian Adversarial Attacks, ICCV 2021. Rony et al., Proximal
