@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import report, report_smoothing
+from benchmarks import report, report_attacks, report_smoothing
 
 
 def test_the_page_is_made_of_the_files() -> None:
@@ -20,3 +20,9 @@ def test_the_times_of_smoothing_are_those_of_the_file() -> None:
     assert report_smoothing.page(text) == text
     row = text.split(report_smoothing.BEGIN)[1].split("\n| 128x128 |")[1]
     assert report_smoothing.page(text.replace(row[:20], "| 0 |")) == text
+
+
+def test_the_tables_of_attacks_are_those_of_the_files() -> None:
+    text = report_attacks.PAGE.read_text()
+    assert report_attacks.page(text) == text
+    assert "leaves more" not in text
