@@ -3,8 +3,8 @@
     python benchmarks/adv_lib_attacks.py FOLDER
 
 `benchmarks/adv_lib_comparison.py` calls it, in an environment with torch, adv-lib and numpy. It
-reads FOLDER/network.npz and FOLDER/inputs.npz, and writes what each attack returns to FOLDER, one
-file each, which are not made again.
+reads FOLDER/network.npz and FOLDER/inputs.npz, and writes what each attack returns to FOLDER, for
+each image, and makes no file again.
 """
 
 from __future__ import annotations
@@ -120,23 +120,19 @@ class Given(NamedTuple):
         (gradient,) = torch.autograd.grad(logits[self.labels < self.classes].sum(), images)
         return float(gradient.flatten(1).norm(dim=1).mean())
 
-    def attacked(self, chosen: Chosen, told: np.ndarray) -> np.ndarray:
-        """What an attack returns; each image on its own, for a threshold is for a whole batch."""
-        found = []
-        for i, share in enumerate(told.tolist()):
-            row = slice(i, i + 1)
-            found.append(
-                chosen.attack(
-                    lambda images: chosen.factor * self.network(images),
-                    self.images[row],
-                    (self.targets if chosen.targeted else self.labels)[row],
-                    masks=self.labels[row] < self.classes,
-                    targeted=chosen.targeted,
-                    adv_threshold=1.0 - share,
-                    **chosen.options,
-                ).detach()
-            )
-        return torch.cat(found).permute(0, 2, 3, 1).numpy()
+    def attacked(self, chosen: Chosen, row: int, told: float) -> np.ndarray:
+        """What an attack returns for one image: a threshold is for a whole batch."""
+        rows = slice(row, row + 1)
+        found = chosen.attack(
+            lambda images: chosen.factor * self.network(images),
+            self.images[rows],
+            (self.targets if chosen.targeted else self.labels)[rows],
+            masks=self.labels[rows] < self.classes,
+            targeted=chosen.targeted,
+            adv_threshold=1.0 - told,
+            **chosen.options,
+        )
+        return found.detach().permute(0, 2, 3, 1).numpy()
 
 
 def main() -> None:
@@ -151,14 +147,14 @@ def main() -> None:
     with np.load(folder / "inputs.npz") as stored:
         budgets, steps, told = (stored[name] for name in ("eps", "steps", "told"))
     for number, eps in enumerate(budgets.tolist()):
-        chosen = chosen_attacks(package, given, eps, int(steps[number]))
-        for name, attack in chosen.items():
-            file = folder / f"{eps:g} {name}.npz"
-            if file.exists():
-                continue
-            print(f"  eps {eps:g}: {name}", flush=True)
-            np.savez(folder / "partial.npz", images=given.attacked(attack, told[number]))
-            (folder / "partial.npz").replace(file)
+        for name, chosen in chosen_attacks(package, given, eps, int(steps[number])).items():
+            for row, share in enumerate(told[number].tolist()):
+                file = folder / f"{eps:g} {row} {name}.npz"
+                if file.exists():
+                    continue
+                print(f"  eps {eps:g}: {name}, image {row + 1} of {len(told[number])}", flush=True)
+                np.savez(folder / "partial.npz", images=given.attacked(chosen, row, share))
+                (folder / "partial.npz").replace(file)
 
 
 if __name__ == "__main__":

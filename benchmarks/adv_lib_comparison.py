@@ -65,17 +65,24 @@ def left_within(case: Case, points: list[np.ndarray], eps: float) -> np.ndarray:
     return np.min([case.accuracy(each) for each in inside], axis=0)
 
 
+def stored_images(file: Path) -> np.ndarray:
+    """What an attack returned."""
+    with np.load(file) as stored:
+        return stored["images"].astype("float32")
+
+
 def compare(case: Case, known: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Accuracy left by each attack at each budget, whichever budget it was run for."""
     budgets = known["settings"]["eps"]
     certified = case.certified(budgets)
-    returned: dict[str, list[np.ndarray]] = {}
-    for file in sorted(folder.glob("* *.npz")):
-        name = file.stem.partition(" ")[2]
-        with np.load(file) as stored:
-            returned.setdefault(name, []).append(stored["images"].astype("float32"))
     found: dict[str, Any] = {f"{eps:g}": {} for eps in budgets}
-    for name, points in returned.items():
+    rows = range(len(case.images))
+    first = folder.glob(f"{budgets[0]:g} 0 *.npz")
+    for name in (file.stem.split(" ", 2)[2] for file in sorted(first, key=os.path.getmtime)):
+        points = [
+            np.concatenate([stored_images(folder / f"{eps:g} {row} {name}.npz") for row in rows])
+            for eps in budgets
+        ]
         for number, eps in enumerate(budgets):
             least = left_within(case, points, eps)
             check_sound(least[:, None], certified[:, number : number + 1], f"{name}'s accuracy")
