@@ -173,6 +173,7 @@ class SegCertify:
         settings = {"smoothing": repr(self), "eps": list(map(float, eps)), "seed": seed}
         if folder is not None:
             settings["weights"] = weights_fingerprint(self.model)
+            settings["batch_size"] = self._sampler.batch_size  # The noise depends on it.
             settings["images"] = fingerprint(images, first_image)
         kept = PartsFolder(folder, "samples", settings)
         parts = []
