@@ -208,7 +208,8 @@ _SMALL: dict[str, Any] = {
 
 SMALL = Scale(
     name="small",
-    scenes=Task("camvid", (64, 80), epochs=24, temperature=20.0, **_SMALL),
+    # On validation images 40 and 80 were level: CRPA 65.6 and 67.1 % at 0.1, 62.4 and 61.8 % at 0.17.
+    scenes=Task("camvid", (64, 80), epochs=24, temperature=60.0, **_SMALL),
     pets=Task("oxford_pets", (64, 64), epochs=24, temperature=20.0, **_SMALL),
     polyps=Task("kvasir", (64, 64), epochs=30, temperature=20.0, **_SMALL),
     table_1=Table1(
