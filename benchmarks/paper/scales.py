@@ -208,7 +208,8 @@ _SMALL: dict[str, Any] = {
 
 SMALL = Scale(
     name="small",
-    # On validation images 40 and 80 were level: CRPA 65.6 and 67.1 % at 0.1, 62.4 and 61.8 % at 0.17.
+    # On validation images 40 and 80 were level: CRPA of 65.6 and 67.1 % at eps 0.1, and of 62.4
+    # and 61.8 % at 0.17.
     scenes=Task("camvid", (64, 80), epochs=24, temperature=60.0, **_SMALL),
     pets=Task("oxford_pets", (64, 64), epochs=24, temperature=20.0, **_SMALL),
     polyps=Task("kvasir", (64, 64), epochs=30, temperature=20.0, **_SMALL),
