@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
+from keras import ops
 
 from deel_seg._checks import received
 
@@ -41,10 +43,8 @@ class PartsFolder:
         if self.folder is None:
             return
         path = self.file(self.folder, number)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with _whole(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
-        partial.replace(path)
 
     def load(self, number: int) -> Arrays:
         """A part that was kept."""
@@ -52,6 +52,30 @@ class PartsFolder:
             raise ValueError("There is no folder.")
         with np.load(self.file(self.folder, number)) as file:
             return {name: file[name] for name in file.files}
+
+    def recognise(self, model: Any, images: np.ndarray, name: str = "model") -> None:
+        """Refuses the parts of another function.
+
+        A Keras model is known by its weights, see `weights_fingerprint`. Of a function nothing is
+        known but what it returns: that is kept of a few images, and compared.
+
+        Args:
+            model: The model, or the function.
+            images: A few images that it is used for: the same ones each time.
+            name: What to call it.
+        """
+        if self.folder is None or isinstance(model, keras.Model):
+            return
+        path = self.folder / f"{name}.npy"
+        logits = ops.convert_to_numpy(model(ops.convert_to_tensor(images)))
+        if not path.exists():
+            with _whole(path) as file:
+                np.save(file, logits, allow_pickle=False)
+        elif not _alike(np.load(path), logits):
+            raise ValueError(
+                f"`folder` holds parts of another function: `{name}` returns other values for the "
+                f"first images now. {received(folder=str(self.folder))}"
+            )
 
     @staticmethod
     def file(folder: Path, number: int) -> Path:
@@ -90,5 +114,22 @@ def fingerprint(*arrays: Any) -> str:
 
 
 def weights_fingerprint(model: Any) -> str | None:
-    """A hash of a Keras model's weights; of a function nothing is known."""
+    """A hash of a Keras model's weights; a function is known by `PartsFolder.recognise`."""
     return fingerprint(*model.get_weights()) if isinstance(model, keras.Model) else None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, that is there only once all of it is."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        yield file
+    partial.replace(path)
+
+
+def _alike(there: np.ndarray, values: np.ndarray) -> bool:
+    """Whether two results may be of one function: another batch or device rounds otherwise."""
+    if there.shape != values.shape:
+        return False
+    largest = np.max(np.abs(there), initial=0.0)
+    return np.allclose(there, values, rtol=0.0, atol=1e-3 * largest, equal_nan=True)

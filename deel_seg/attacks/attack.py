@@ -108,6 +108,7 @@ class Attack(Search):
             }
         )
         kept = PartsFolder(folder, "an attack", settings)
+        kept.recognise(model, images[:1])
         parts, starts = [], range(0, len(images), batch_size)
         bar = keras.utils.Progbar(len(starts) * self.steps, verbose=verbose, unit_name="step")
         for number, start in enumerate(starts):

@@ -92,7 +92,8 @@ def evaluate(
         smoothing, smoothing_seeds,
     )  # fmt: skip
     data = check_data(data, steps)
-    parts = Parts(folder, model, {**_settings(asked), "certified_iou": certified_iou})
+    models = {"model": model, **({} if smoothing is None else {"smoothed": smoothing.model})}
+    parts = Parts(folder, models, {**_settings(asked), "certified_iou": certified_iou})
     measuring = Measuring(model, _inference(model), asked)
     total = steps if steps is not None else (len(data) if hasattr(data, "__len__") else None)
     bar, number = keras.utils.Progbar(total, verbose=verbose, unit_name="batch"), 0
@@ -100,10 +101,13 @@ def evaluate(
         images, labels = (ops.convert_to_numpy(part) for part in (images, labels))
         if certified_iou and asked.constant is not None and measuring.curve is None:
             measuring.curve = _curve(model, images, asked)
+        if not index:
+            parts.recognise(images)
         if parts.has(index):
-            parts.restore(index, measuring, len(images))
+            parts.restore(index, measuring, images, labels)
         else:
-            parts.keep(index, measuring.measure(images, labels, number), measuring)
+            measured = measuring.measure(images, labels, number)
+            parts.keep(index, measured, measuring, images, labels)
         number += len(images)
         bar.add(1)
     data_set: dict[str, Any] = {"mean_iou": mean_iou(measuring.class_pixels)}

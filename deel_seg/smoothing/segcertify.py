@@ -88,11 +88,12 @@ class SegCertify:
         )
         self.correction = check_choice("correction", correction, CORRECTIONS)
         self.tolerated = check_integer("tolerated", tolerated, minimum=0)
+        self.batch_size = check_integer("batch_size", batch_size, minimum=1)
         self._sampler = Sampler(
             model,
             num_classes,
             sigma,
-            check_integer("batch_size", batch_size, minimum=1),
+            self.batch_size,
             () if devices is None else check_devices(devices),
         )
 
@@ -131,6 +132,7 @@ class SegCertify:
             "alpha",
             "correction",
             "tolerated",
+            "batch_size",  # The noise depends on it.
         )
         return f"SegCertify({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
@@ -173,9 +175,9 @@ class SegCertify:
         settings = {"smoothing": repr(self), "eps": list(map(float, eps)), "seed": seed}
         if folder is not None:
             settings["weights"] = weights_fingerprint(self.model)
-            settings["batch_size"] = self._sampler.batch_size  # The noise depends on it.
             settings["images"] = fingerprint(images, first_image)
         kept = PartsFolder(folder, "samples", settings)
+        kept.recognise(self.model, images[:1].astype("float32"))
         parts = []
         for number, image in enumerate(images.astype("float32"), start=first_image):
             if kept.has(number):

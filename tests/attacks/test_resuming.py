@@ -68,6 +68,8 @@ def test_a_folder_of_another_attack_is_refused(tmp_path: Path) -> None:
     for name, call in others:
         with pytest.raises(ValueError, match=f"its `{name}` is"):
             call()
+    with pytest.raises(ValueError, match="another function: `model` returns other values"):
+        PGD(steps=2)(lambda x: -identity(x), images, labels, eps=0.2, folder=tmp_path, **OPTIONS)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="`folder` must be empty"):

@@ -143,10 +143,30 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="other images"):
         short = [(data[0][0][:1], data[0][1][:1])]
         deel_seg.evaluate(model, short, eps=EPS, ignore_class=255, folder=tmp_path / "a", verbose=0)
+    with pytest.raises(ValueError, match="other images or labels"):
+        darker = [(data[0][0] / 2, data[0][1])]
+        deel_seg.evaluate(model, darker, eps=EPS, ignore_class=255, folder=tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="must be empty"):
         deel_seg.evaluate(model, data, eps=EPS, folder=tmp_path / "b")
+
+
+def test_a_folder_of_another_function_is_refused(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"eps": EPS, "ignore_class": 255, "folder": tmp_path, "verbose": 0}
+    smoothed = deel_seg.smoothing.SegCertify(lambda x: x, 3, 0.25, samples=8, alpha=0.1)
+    found = deel_seg.evaluate(lambda x: x, batches(1), smoothing=smoothed, **options)
+    # The same function but for rounding, as on another device.
+    again = deel_seg.evaluate(lambda x: x / 3 * 3, batches(1), smoothing=smoothed, **options)
+    np.testing.assert_array_equal(found.images["accuracy"], again.images["accuracy"])
+    with pytest.raises(ValueError, match="another function: `model` returns other values"):
+        deel_seg.evaluate(lambda x: -x, batches(1), smoothing=smoothed, **options)
+    smoothed = deel_seg.smoothing.SegCertify(lambda x: -x, 3, 0.25, samples=8, alpha=0.1)
+    with pytest.raises(ValueError, match="another function: `smoothed` returns other values"):
+        deel_seg.evaluate(lambda x: x, batches(1), smoothing=smoothed, **options)
+    smoothed = deel_seg.smoothing.SegCertify(network(), 3, 0.25, samples=8, alpha=0.1)
+    with pytest.raises(ValueError, match="its `weights` is"):
+        deel_seg.evaluate(lambda x: x, batches(1), smoothing=smoothed, **options)
 
 
 def test_tables() -> None:

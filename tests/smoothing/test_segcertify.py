@@ -181,5 +181,7 @@ def test_sampling_goes_on_where_it_was_stopped(
             smoothed.sample(images, **{**options, **changed})
     with pytest.raises(ValueError, match="its `smoothing` is"):
         SegCertify(linear, 2, 0.3, samples=20).sample(images, **options)
-    with pytest.raises(ValueError, match="its `batch_size` is"):
+    with pytest.raises(ValueError, match="its `smoothing` is"):
         SegCertify(linear, 2, SIGMA, samples=20, batch_size=3).sample(images, **options)
+    with pytest.raises(ValueError, match="another function"):
+        SegCertify(lambda x: -linear(x), 2, SIGMA, samples=20).sample(images, **options)
