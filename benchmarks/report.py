@@ -6,7 +6,6 @@ python benchmarks/report.py --check    fails if the page is not what the files g
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import shlex
@@ -17,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import pages  # noqa: E402
 from benchmarks.trainings import RESULTS, RUNS, TITLES, command  # noqa: E402
 
 PAGE = ROOT / "docs" / "results.md"
@@ -288,18 +288,12 @@ Drawn scenes of the `shapes` data set, certified by the network that `make demo`
 
 def main() -> None:
     """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    arguments = parser.parse_args()
+    check = pages.parser(__doc__).parse_args().check
     runs = read_runs()
-    text = page(runs, read_models())
-    if arguments.check:
-        if PAGE.read_text() != text:
-            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
-        return
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    draw_curves(runs)
-    PAGE.write_text(text)
+    if not check:
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        draw_curves(runs)
+    pages.write_or_check(PAGE, page(runs, read_models()), check=check)
 
 
 if __name__ == "__main__":

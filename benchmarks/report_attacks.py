@@ -6,7 +6,6 @@ python benchmarks/report_attacks.py --check    fails if they are not what the fi
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import pages  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 from benchmarks.trainings import TITLES  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "attacks.md"
-BEGIN, END = "<!-- tables: made by benchmarks/report_attacks.py -->", "<!-- end of tables -->"
+PART = pages.Part("tables", "benchmarks/report_attacks.py")
 SUITE, OURS = "suite", "boundary loss"
 
 
@@ -115,24 +115,10 @@ def tables(library: dict[str, Any], package: dict[str, Any]) -> str:
 
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     files = [RESULTS / "attacks.json", RESULTS / "adv_lib.json"]
     library, package = (json.loads(f.read_text()) if f.exists() else {} for f in files)
-    return f"{before}{BEGIN}\n\n{tables(library, package)}\n\n{END}{after}"
-
-
-def main() -> None:
-    """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    text = PAGE.read_text()
-    if parser.parse_args().check:
-        if page(text) != text:
-            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
-        return
-    PAGE.write_text(page(text))
+    return PART.replaced(text, tables(library, package))
 
 
 if __name__ == "__main__":
-    main()
+    pages.main(PAGE, page, __doc__)

@@ -6,7 +6,6 @@ python benchmarks/report_certificates.py --check    fails if the page is not wha
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import pages  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 from benchmarks.speed_tables import (  # noqa: E402
     accelerator_table,
@@ -150,17 +150,5 @@ counts as linear up to {UNEVEN} times that of the data, or of the one pass where
 """
 
 
-def main() -> None:
-    """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    text = page(read_results())
-    if parser.parse_args().check:
-        if PAGE.read_text() != text:
-            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
-        return
-    PAGE.write_text(text)
-
-
 if __name__ == "__main__":
-    main()
+    pages.main(PAGE, lambda _: page(read_results()), __doc__)

@@ -6,7 +6,6 @@ python benchmarks/report_smoothing.py --check    fails if it is not what the fil
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import pages  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "smoothing.md"
-BEGIN, END = "<!-- times: made by benchmarks/report_smoothing.py -->", "<!-- end of times -->"
+PART = pages.Part("times", "benchmarks/report_smoothing.py")
 
 
 def times(found: dict[str, Any]) -> str:
@@ -54,23 +54,9 @@ comes of that, and not of smoothing. (`python benchmarks/smoothing.py`)"""
 
 def page(text: str) -> str:
     """The page with the table of the files that there are."""
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     file = RESULTS / "smoothing_tensorflow.json"
-    return f"{before}{BEGIN}\n\n{times(json.loads(file.read_text()))}\n\n{END}{after}"
-
-
-def main() -> None:
-    """Writes the page, or compares it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    text = PAGE.read_text()
-    if parser.parse_args().check:
-        if page(text) != text:
-            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
-        return
-    PAGE.write_text(page(text))
+    return PART.replaced(text, times(json.loads(file.read_text())))
 
 
 if __name__ == "__main__":
-    main()
+    pages.main(PAGE, page, __doc__)

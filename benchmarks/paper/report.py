@@ -9,7 +9,6 @@ What was taken is in benchmarks/results/paper: tables and plots are made of that
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import pages  # noqa: E402
 from benchmarks.paper.experiments import EXPERIMENTS  # noqa: E402
 from benchmarks.paper.sections import how_it_was_made, read_results, section  # noqa: E402
 
@@ -28,22 +28,13 @@ IMAGES = ROOT / "docs" / "images"
 MISSING = "*Not measured yet: there is no result of the last version of this experiment.*"
 
 
-def marks(name: str) -> tuple[str, str]:
-    """What stands before and after a part of the page that is made."""
-    return f"<!-- {name}: made by benchmarks/paper/report.py -->", f"<!-- end of {name} -->"
-
-
 def page(text: str, results: dict[str, dict[str, Any]], total: dict[str, Any] | None) -> str:
     """The page with what the results give between its marks."""
     parts = {name: _part(stored) for name, stored in results.items()}
     parts["made"] = how_it_was_made(results, total)
     for name in ("made", *EXPERIMENTS):
-        begin, end = marks(name)
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"The page must have one part {name}: {begin} ... {end}")
-        before, rest = text.split(begin)
-        after = rest.split(end)[1]
-        text = f"{before}{begin}\n\n{parts.get(name) or MISSING}\n\n{end}{after}"
+        part = pages.Part(name, "benchmarks/paper/report.py")
+        text = part.replaced(text, parts.get(name) or MISSING)
     return text
 
 
@@ -83,22 +74,16 @@ def _part(stored: dict[str, Any]) -> str:
 
 def main() -> None:
     """Takes results, and writes or compares the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = pages.parser(__doc__)
     parser.add_argument("run", nargs="?", type=Path, help="folder of benchmarks/paper/run.py")
-    parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     if arguments.run is not None:
         take(arguments.run)
     results, text = read_results(RESULTS), PAGE.read_text()
     made = page(text, results, read_total(RESULTS))
-    if arguments.check:
-        if made != text:
-            raise SystemExit(f"{PAGE} is not what the files under {RESULTS} give.")
-        return
-    draw(results)
-    PAGE.write_text(made)
+    if not arguments.check:
+        draw(results)
+    pages.write_or_check(PAGE, made, check=arguments.check)
 
 
 if __name__ == "__main__":
