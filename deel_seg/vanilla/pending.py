@@ -27,6 +27,11 @@ class Unplaced(ABC):
     @abstractmethod
     def channels(self) -> int: ...
 
+    @property
+    def adds_offsets(self) -> bool:
+        """Whether they add an offset without one more pass over their output."""
+        return False
+
     @abstractmethod
     def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
         """Adds them to the network; their output is `scale` times what it was, plus `offset`."""
@@ -65,6 +70,11 @@ class PlainConvolution(Unplaced):
     @property
     def channels(self) -> int:
         return int(self.kernel.shape[self._filter_axis])
+
+    @property
+    def adds_offsets(self) -> bool:
+        # TensorFlow has no kernel that adds the bias of a transposed one.
+        return self.kind is layers.Conv2D or self.bias is not None
 
     @property
     def _filter_axis(self) -> int:

@@ -47,8 +47,8 @@ def sorting(network: PlainNetwork, layer: PairSorting, value: Pending) -> Pendin
 class SortedPairs(Unplaced):
     """Sorted pairs of what a convolution yields that is not part of the network yet either.
 
-    The convolution shifts both values of a pair by the offset of the one that comes first. So only
-    the other one is left to shift.
+    A convolution that has a bias, or gets one for nothing, shifts both values of a pair by the
+    offset of the one that comes first. So only the other one is left to shift.
     """
 
     network: PlainNetwork
@@ -60,14 +60,24 @@ class SortedPairs(Unplaced):
         return self.source.channels
 
     def __call__(self, scale: float, offset: np.ndarray | None) -> Tensor:
-        source, shift = self.source.scaled(scale), None
-        if offset is not None:
+        source = self.source.scaled(scale)
+        if offset is None:
+            return self._sorted(source)
+        tensor = source.tensor
+        has_bias = source.offset is not None or (
+            isinstance(tensor, Unplaced) and tensor.adds_offsets
+        )
+        if has_bias:
             first, second = np.split(offset, 2)
-            source, shift = source.shifted(np.tile(first, 2)), second - first
-        return sorted_pairs(self.network, self.layer, self._pair(source), shift)
+            return self._sorted(source.shifted(np.tile(first, 2)), second - first)
+        options = self.network.options(self.layer, "_shift")
+        return layers.Rescaling(1.0, offset.tolist(), **options)(self._sorted(source))
 
     def without_offset(self) -> Tensor:
         return self(1.0, None)
+
+    def _sorted(self, source: Pending, shift: np.ndarray | None = None) -> Tensor:
+        return sorted_pairs(self.network, self.layer, self._pair(source), shift)
 
     def _pair(self, source: Pending) -> Sequence[Tensor]:
         """The halves, made apart by two convolutions if they can be: that spares a copy of each."""

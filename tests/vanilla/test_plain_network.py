@@ -13,7 +13,12 @@ import pytest
 from keras import layers, ops
 
 import deel_seg
-from deel_seg.layers import BatchCentering, MaxMin, OrthogonalConv2D
+from deel_seg.layers import (
+    BatchCentering,
+    MaxMin,
+    OrthogonalConv2D,
+    OrthogonalConv2DTranspose,
+)
 from deel_seg.lipschitz import certified_lipschitz_constant
 from deel_seg.vanilla import convolutions
 from tests.linear_map import call
@@ -89,6 +94,23 @@ def test_of_a_shift_after_sorting_one_half_is_left_to_a_layer() -> None:
         model = deel_seg.LipschitzModel(image, OrthogonalConv2D(4, kernel_size)(x))
         move_weights(model)
         plain = model.vanilla_export()
+        shifts = [layer for layer in plain.layers if isinstance(layer, layers.Rescaling)]
+        assert [layer.output.shape for layer in shifts] == left
+        assert relative_difference(call(plain, IMAGES), call(model, IMAGES)) < SAME
+
+
+def test_a_transposed_convolution_gets_no_bias_for_a_shift_after_sorting() -> None:
+    """It would be added to each half in a pass of its own; the pairs are shifted together."""
+    image = keras.Input((None, None, 3))
+    for use_bias, left in ((False, [(None, None, None, 8)]), (True, [(None, None, None, 4)])):
+        x = OrthogonalConv2DTranspose(8, 2, 2, use_bias=use_bias)(image)
+        model = deel_seg.LipschitzModel(
+            image, OrthogonalConv2D(4, 3)(BatchCentering()(MaxMin()(x)))
+        )
+        move_weights(model)
+        plain = model.vanilla_export()
+        halves = [layer for layer in plain.layers if isinstance(layer, layers.Conv2DTranspose)]
+        assert [layer.use_bias for layer in halves] == [use_bias, use_bias]
         shifts = [layer for layer in plain.layers if isinstance(layer, layers.Rescaling)]
         assert [layer.output.shape for layer in shifts] == left
         assert relative_difference(call(plain, IMAGES), call(model, IMAGES)) < SAME
