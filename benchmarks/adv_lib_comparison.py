@@ -46,6 +46,7 @@ def write_inputs(case: Case, known: dict[str, Any], folder: Path) -> None:
     plain = case.model.vanilla_export()
     write_network(plain, folder / "network.npz")
     suites = [known["attacks"][f"{eps:g}"][SUITE] for eps in known["settings"]["eps"]]
+    count = len(case.images)
     np.savez(
         folder / "inputs.npz",
         images=case.images,
@@ -54,7 +55,7 @@ def write_inputs(case: Case, known: dict[str, Any], folder: Path) -> None:
         temperature=case.temperature,
         eps=known["settings"]["eps"],
         steps=[suite["gradients"] for suite in suites],
-        told=[suite["accuracy"] for suite in suites],
+        told=[suite["accuracy"][:count] for suite in suites],
     )
 
 
@@ -99,6 +100,7 @@ def main() -> None:
     add("name", help="name of a run")
     add("--python", required=True, help="Python of an environment with torch and adv-lib")
     add("--runs", type=Path, default=ROOT / "runs", help="folder of the runs")
+    add("--images", type=int, help="how many of the images; by default all of them")
     add("--folder", type=Path, help="where to keep images; by default in the run's folder")
     arguments = parser.parse_args()
     attacks = json.loads(ATTACKS.read_text()) if ATTACKS.exists() else {"networks": {}}
@@ -106,14 +108,20 @@ def main() -> None:
         raise SystemExit(f"{ATTACKS} has no {arguments.name}: run benchmarks/attacks.py first.")
     known = attacks["networks"][arguments.name]
     folder = arguments.folder or arguments.runs / arguments.name / "adv_lib"
-    case = Case.of_run(arguments.name, arguments.runs, known["settings"]["images"])
+    there = known["settings"]["images"]
+    count = there if arguments.images is None else arguments.images
+    if not 1 <= count <= there:
+        raise SystemExit(f"--images must be 1 to {there}, as many as were attacked. Got {count}.")
+    case = Case.of_run(arguments.name, arguments.runs, there).first(count)
     write_inputs(case, known, folder)
     script = ROOT / "benchmarks" / "adv_lib_attacks.py"
     subprocess.run([arguments.python, str(script), str(folder)], check=True)
     found = json.loads(FILE.read_text()) if FILE.exists() else {"networks": {}}
     found["machine"] = describe_machine(keras.backend.backend())
     found["networks"][arguments.name] = {
-        "command": f"python benchmarks/adv_lib_comparison.py {arguments.name} --python PYTHON",
+        "command": f"python benchmarks/adv_lib_comparison.py {arguments.name} --python PYTHON"
+        + ("" if arguments.images is None else f" --images {count}"),
+        "images": count,
         **json.loads((folder / "about.json").read_text()),
         "attacks": compare(case, known, folder),
     }

@@ -70,6 +70,10 @@ class Case(NamedTuple):
         rows = slice(row, row + 1)
         return self._replace(images=self.images[rows], labels=self.labels[rows])
 
+    def first(self, count: int) -> Case:
+        """Its first images."""
+        return self._replace(images=self.images[:count], labels=self.labels[:count])
+
     def accuracy(self, images: np.ndarray) -> np.ndarray:
         """Pixel accuracy of each image."""
         right = ops.convert_to_numpy(self.model(images)).argmax(-1) == self.labels

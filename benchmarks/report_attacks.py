@@ -83,22 +83,32 @@ def of_library(name: str, found: dict[str, Any]) -> str:
 {verdict(found, only_published)} (`{found["command"]}`)"""
 
 
+def first_images(attacks: dict[str, Any], count: int) -> dict[str, Any]:
+    """What was found of the first images alone."""
+    return {
+        eps: {name: {"accuracy": found["accuracy"][:count]} for name, found in at_eps.items()}
+        for eps, at_eps in attacks.items()
+    }
+
+
 def of_package(name: str, found: dict[str, Any], library: dict[str, Any]) -> str:
     """The attacks of adv-lib on the same network."""
     attacks, eps = found["attacks"], [f"eps {each:g}" for each in library["settings"]["eps"]]
+    count, clean = found["images"], percent(library["clean"][: found["images"]])
+    ours = {"attacks": first_images(library["attacks"], count)}
+    crpa = [percent(values[:count]) for values in library["crpa"]]
     rows = [
         *rows_of(attacks, list(next(iter(attacks.values())))),
-        [
-            "**strong suite**",
-            *(f"**{row}**" for row in rows_of(library["attacks"], [SUITE])[0][1:]),
-        ],
+        ["**strong suite**", *(f"**{row}**" for row in rows_of(ours["attacks"], [SUITE])[0][1:])],
+        ["CRPA: no attack can leave less", *crpa],
     ]
-    return f"""**{TITLES[name]}**, with adv-lib {found["adv-lib"]} on PyTorch {found["torch"]}; the
-logits of the two networks are at most {found["difference"]:.0e} apart.
+    return f"""**{TITLES[name]}**, with adv-lib {found["adv-lib"]} on PyTorch {found["torch"]}:
+accuracy left, %, on average over the first {count} of those images, {clean} % before. The logits of
+the two networks are at most {found["difference"]:.0e} apart.
 
 {table(["attack of adv-lib", *eps], rows)}
 
-{verdict(library, attacks)} (`{found["command"]}`)"""
+{verdict(ours, attacks)} (`{found["command"]}`)"""
 
 
 def tables(library: dict[str, Any], package: dict[str, Any]) -> str:

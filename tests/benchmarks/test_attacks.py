@@ -70,6 +70,22 @@ def test_a_stronger_attack_is_named() -> None:
     assert report_attacks.verdict(found, other) == "The suite leaves more than PGD at 1."
 
 
+def test_a_package_is_compared_on_the_images_that_it_attacked() -> None:
+    library = {
+        "settings": {"eps": [1.0]}, "size": [6, 8], "clean": [0.9, 0.5], "crpa": [[0.3, 0.1]],
+        "attacks": {"1": {"suite": {"accuracy": [0.6, 0.2]}}},
+    }  # fmt: skip
+    found: dict[str, Any] = {
+        "images": 1, "adv-lib": "0", "torch": "0", "difference": 1e-7, "command": "",
+        "attacks": {"1": {"ASMA": {"accuracy": [0.5]}}},
+    }  # fmt: skip
+    text = report_attacks.of_package("camvid_s", found, library)
+    assert "| **strong suite** | **60.00** |" in text
+    assert "leaves more than ASMA at 1" in text
+    found["attacks"]["1"]["ASMA"]["accuracy"] = [0.7]
+    assert "leaves less" in report_attacks.of_package("camvid_s", found, library)
+
+
 def plain_model(last: keras.Layer) -> keras.Model:
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
