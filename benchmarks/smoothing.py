@@ -4,11 +4,12 @@
     python benchmarks/smoothing.py --sizes 128        one of them
     KERAS_BACKEND=jax python benchmarks/smoothing.py --out FILE
 
-The same network, machine and run: config S, which is not trained, for times do not depend on that.
+The same network, machine and run: config S, and one with a quarter of its channels, for what weighs
+how much depends on the network's speed. They are not trained: times do not depend on that.
 A certificate is a forward pass and CRPA; SegCertify is forward passes of noisy copies, and then
 statistics: from one table of all counts, or pixel by pixel as published (`reference_smoothing`), of
 which large images have a part timed. Writes benchmarks/results/smoothing_BACKEND.json;
-`benchmarks/report.py` makes the table of it.
+`benchmarks/report_smoothing.py` makes the table of it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ from deel_seg.smoothing import SegCertify, probability_for  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results"
 CLASSES, EPS, SIGMA, ALPHA = 19, 0.1, 0.25, 0.001
 FIRST, SAMPLES = 10, 90
+CONFIGS: dict[str, Any] = {
+    "S": "S",
+    "a quarter of S": {"widths": [8, 16, 32], "aspp_rates": [6, 12, 18]},
+}
 ROWS = 64  # Rows of an image whose pixels are tested one by one, at most.
 
 
@@ -54,10 +59,10 @@ def median_seconds(function: Callable[[], Any], turns: int) -> float:
     return float(np.median(seconds))
 
 
-def measure(size: int, turns: int) -> dict[str, float]:
+def measure(config: Any, size: int, turns: int) -> dict[str, float]:
     """Seconds of one image."""
     keras.utils.set_random_seed(0)
-    model = deel_seg.LipDeepLabV3("S", num_classes=CLASSES)
+    model = deel_seg.LipDeepLabV3(config, num_classes=CLASSES)
     model.condense()
     model.compile()
     infer = compiled_inference(model)
@@ -105,11 +110,14 @@ def main() -> None:
     path = arguments.out or RESULTS / f"smoothing_{backend}.json"
     found: dict[str, Any] = {
         "machine": describe_machine(backend),
-        "eps": EPS, "sigma": SIGMA, "alpha": ALPHA, "samples": FIRST + SAMPLES, "sizes": {},
+        "eps": EPS, "sigma": SIGMA, "alpha": ALPHA, "samples": FIRST + SAMPLES,
+        "networks": {name: {} for name in CONFIGS},
     }  # fmt: skip
-    for size in arguments.sizes:
-        found["sizes"][str(size)] = measure(size, arguments.turns)
-        print(size, found["sizes"][str(size)], flush=True)
+    for name, config in CONFIGS.items():
+        for size in arguments.sizes:
+            seconds = measure(config, size, arguments.turns)
+            found["networks"][name][str(size)] = seconds
+            print(name, size, seconds, flush=True)
     path.write_text(json.dumps(found, indent=1) + "\n")
 
 

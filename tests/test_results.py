@@ -18,7 +18,7 @@ def test_a_changed_figure_is_seen() -> None:
 def test_the_times_of_smoothing_are_those_of_the_file() -> None:
     text = report_smoothing.PAGE.read_text()
     assert report_smoothing.page(text) == text
-    row = report_smoothing.PART.of(text).split("\n| 128x128 |")[1]
+    row = report_smoothing.PART.of(text).split("\n| S | 128x128 |")[1]
     assert report_smoothing.page(text.replace(row[:20], "| 0 |")) == text
 
 

@@ -97,6 +97,13 @@ def test_no_file_cut_short_or_grown_is_accepted(
         path.write_bytes(before)
 
 
+def test_a_hash_cut_by_its_line_end_is_not_accepted(copy: Path) -> None:
+    path = copy / "manifest.sha256"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RefusedArtefact, match=r"not that of manifest\.sha256"):
+        verify_folder(copy)
+
+
 def test_files_that_are_missing_or_added_are_named(copy: Path) -> None:
     (copy / "extra.txt").write_text("hello")
     with pytest.raises(RefusedArtefact, match=r"'extra\.txt' is not in the manifest"):
