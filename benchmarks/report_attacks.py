@@ -95,6 +95,7 @@ def of_package(name: str, found: dict[str, Any], library: dict[str, Any]) -> str
     """The attacks of adv-lib on the same network."""
     attacks, eps = found["attacks"], [f"eps {each:g}" for each in library["settings"]["eps"]]
     count, clean = found["images"], percent(library["clean"][: found["images"]])
+    images = "those images" if count == len(library["clean"]) else f"the first {count} of those"
     ours = {"attacks": first_images(library["attacks"], count)}
     crpa = [percent(values[:count]) for values in library["crpa"]]
     rows = [
@@ -103,8 +104,8 @@ def of_package(name: str, found: dict[str, Any], library: dict[str, Any]) -> str
         ["CRPA: no attack can leave less", *crpa],
     ]
     return f"""**{TITLES[name]}**, with adv-lib {found["adv-lib"]} on PyTorch {found["torch"]}:
-accuracy left, %, on average over the first {count} of those images, {clean} % before. The logits of
-the two networks are at most {found["difference"]:.0e} apart.
+accuracy left, %, on average over {images}, {clean} % before. The logits of the two networks are at
+most {found["difference"]:.0e} apart.
 
 {table(["attack of adv-lib", *eps], rows)}
 
