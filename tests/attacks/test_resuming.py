@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deel_seg._parts import PartsFolder
 from deel_seg.attacks import DDN, PGD, Attack, AttackResult, AttackSuite, attack, vanishing
 from tests.attacks.oracle import BOUNDS, identity, scenes
 
@@ -74,6 +75,14 @@ def test_a_folder_of_another_attack_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="`folder` must be empty"):
         again(folder=tmp_path / "b")
+
+
+def test_infinite_logits_do_not_hide_another_function(tmp_path: Path) -> None:
+    parts, images = PartsFolder(tmp_path, "parts", {}), np.zeros((1, 1, 2, 1), "float32")
+    for added in (1.0, 1.0):
+        parts.recognise(lambda x, added=added: x + np.float32([-np.inf, added]), images)
+    with pytest.raises(ValueError, match="another function"):
+        parts.recognise(lambda x: x + np.float32([-np.inf, 2.0]), images)
 
 
 def test_a_part_that_was_not_written_to_its_end_is_none(tmp_path: Path) -> None:
