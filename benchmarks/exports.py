@@ -79,8 +79,8 @@ def twin_of(model: deel_seg.LipDeepLabV3) -> keras.Model:
 def in_new_process(name: str, folder: Path, size: int) -> dict[str, dict[str, float]]:
     """`compared` where nothing else was computed before.
 
-    What a process has allocated and freed changes how long large tensors take, and networks of many
-    layers more than others: after the proofs above by up to a twentieth.
+    In the process of the proofs above the ratios of large images came out up to a twentieth higher,
+    run after run. Why was not looked into; memory that was allocated and freed before may be it.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as processes:
         return processes.submit(compared, name, folder, size).result()

@@ -157,7 +157,9 @@ stability@50, by the library's certificates and by the exported predictor's, whi
 tolerance for what other programs round. Certificates that came out better than before: {better}.
 The last columns are the time of a call on one image of so many pixels a side over that of the
 unconstrained twin in the same turn, on two cores: the median (quartiles) of the exported network,
-and after the stroke the median of the library's own, condensed. What is above 1 goes into sorting
+and after the stroke the median of the library's own, condensed. Each size has a process of its own:
+where other work came before in the same process, large images gave up to a twentieth more, which
+takes S past 1.1. What is above 1 goes into sorting
 the pairs that two convolutions give and joining them again, and into shifts in front of borders of
 zeros, where the twin's normalisation and activation are one with its convolution.
 (`python benchmarks/exports.py`)
