@@ -11,6 +11,7 @@ from keras import ops
 
 from deel_seg._backend import vjp
 from deel_seg._checks import received
+from deel_seg.layers.kernels_together import composed_kernel
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
 from deel_seg.layers.stored_weights import CHECKSUM, add_checksum, without_checksum
 from deel_seg.parametrizations import (
@@ -43,6 +44,11 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
     never used, and nothing has to be refreshed for the outputs to be right, only for them to be
     fast.
     """
+
+    @property
+    def plan(self) -> AdaptiveOrthogonalKernel:
+        """Shape and composition of the kernel, once the layer is built."""
+        return self._plan
 
     def build_factors(self, plan: AdaptiveOrthogonalKernel) -> None:
         """Creates the variables; to be called from `build`."""
@@ -81,9 +87,14 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
         )
 
     @property
+    def named_factors(self) -> dict[str, Any]:
+        """The orthonormal variables: `projectors` or `matrix` or both."""
+        return {name: getattr(self, name) for name in self._factor_names}
+
+    @property
     def factors(self) -> list[Any]:
-        """The orthonormal variables."""
-        return [getattr(self, name) for name in self._factor_names]
+        """The orthonormal variables, in a list."""
+        return list(self.named_factors.values())
 
     def _compose(self, *factors: Tensor) -> Tensor:
         named = dict(zip(self._factor_names, factors, strict=True))
@@ -91,6 +102,8 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
 
     def effective_kernel(self, training: bool | None = False) -> Tensor:
         """Float32 kernel `(height, width, c_in / groups, c_out)` of the forward direction."""
+        if training and (composed := composed_kernel(self)) is not None:
+            return composed
         # Read once, by copy: TensorFlow's custom gradients take tensors, and no variables.
         values = [ops.copy(factor) for factor in self.factors]
         if training:

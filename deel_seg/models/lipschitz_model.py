@@ -8,6 +8,7 @@ import keras
 from keras import tree
 
 from deel_seg.certificates import CertifiedMetric
+from deel_seg.layers.kernels_together import composed_together
 from deel_seg.layers.lipschitz_layer import Condensable
 from deel_seg.layers.orthogonal_convolution import OrthogonalConvolution
 from deel_seg.lipschitz import (
@@ -15,6 +16,7 @@ from deel_seg.lipschitz import (
     certified_lipschitz_constant,
     lipschitz_bound,
 )
+from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network
 
 
@@ -53,6 +55,23 @@ class LipschitzModel(keras.Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """As Keras' `call`; in training the kernels of one shape are composed together."""
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        with composed_together(self._orthogonal_layers()):
+            return super().call(inputs, training=training, mask=mask)
+
+    def train_step(self, *args: Any) -> Any:
+        """As Keras' `train_step`; weights of one shape return to the manifold together."""
+        factors = [factor for layer in self._orthogonal_layers() for factor in layer.factors]
+        with retracted_together(factors):
+            return super().train_step(*args)
+
+    def _orthogonal_layers(self) -> list[OrthogonalConvolution]:
+        layers = self._flatten_layers(include_self=False)
+        return [layer for layer in layers if isinstance(layer, OrthogonalConvolution)]
 
     @property
     def lipschitz_constant(self) -> float:
@@ -117,9 +136,8 @@ class LipschitzModel(keras.Model):
             ValueError: If weights have been pushed off the manifold and cannot be brought back.
         """
         self.compose_kernels()
-        for layer in self._flatten_layers(include_self=False):
-            if isinstance(layer, OrthogonalConvolution):
-                layer.divide_by_bound()
+        for layer in self._orthogonal_layers():
+            layer.divide_by_bound()
 
     def compose_kernels(self) -> None:
         """Composes every orthogonal kernel once, for inference until the weights change.

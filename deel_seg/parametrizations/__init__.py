@@ -6,8 +6,8 @@ from deel_seg.parametrizations.block_convolution import (
     factor_counts,
     strided_composition,
 )
+from deel_seg.parametrizations.constraint import Orthonormal, retracted_together
 from deel_seg.parametrizations.orthonormal import (
-    Orthonormal,
     OrthonormalInitializer,
     bounded,
     orthonormality_error,
@@ -24,6 +24,7 @@ __all__ = [
     "factor_counts",
     "orthonormality_error",
     "retract",
+    "retracted_together",
     "strided_composition",
     "tangent",
 ]

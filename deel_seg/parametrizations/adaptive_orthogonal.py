@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,25 +139,42 @@ class AdaptiveOrthogonalKernel:
             projectors: Tensor of shape `projectors_shape`, or None.
             matrix: Tensor of shape `matrix_shape`, or None.
         """
-        inner = outer = None
-        if projectors is not None:
-            inner = block_convolution(
-                bounded(projectors), self._inner_size, self._inputs, self._middle
-            )
-        if matrix is not None:
-            outer = self._patches(bounded(matrix))
-        if inner is None:
-            kernel = outer
-        elif outer is None:
-            kernel = inner
-        else:
-            kernel = strided_composition(inner, outer)
+        (kernel,) = self.together([(projectors, matrix)])
+        return kernel
+
+    def together(self, factors: Sequence[tuple[Tensor | None, Tensor | None]]) -> list[Tensor]:
+        """Kernels of several layers of this shape, in the products of one.
+
+        Groups of channels are an axis of all products; here the layers stand side by side on it.
+        A device that waits longer for a small product to start than to end takes no longer for
+        many than for one.
+
+        Args:
+            factors: The arguments of a call for each layer.
+        """
+        projectors, matrices = (
+            None if parts[0] is None else ops.concatenate(parts, axis=0)
+            for parts in zip(*factors, strict=True)
+        )
+        kernels = ops.split(self._composed(projectors, matrices), len(factors), axis=0)
+        return [self._joined(kernel) for kernel in kernels]
+
+    def _joined(self, kernel: Tensor) -> Tensor:
+        """One kernel of its groups, with the allowance for rounding."""
         kernel = ops.transpose(kernel, (1, 2, 3, 0, 4))
         kernel = ops.reshape(kernel, (*self.kernel_size, self._inputs, self.out_channels))
         return kernel * (1.0 - ROUNDING_ALLOWANCE)
+
+    def _composed(self, projectors: Tensor | None, matrices: Tensor | None) -> Tensor:
+        """`(groups, height, width, inputs, outputs)`, for as many groups as the factors have."""
+        outer = None if matrices is None else self._patches(bounded(matrices))
+        if projectors is None:
+            return outer
+        inner = block_convolution(bounded(projectors), self._inner_size, self._inputs, self._middle)
+        return inner if outer is None else strided_composition(inner, outer)
 
     def _patches(self, matrix: Tensor) -> Tensor:
         middle = self._middle if self._has_projectors else self._inputs
         if self._outputs > self._patch * middle:
             matrix = ops.swapaxes(matrix, -1, -2)
-        return ops.reshape(matrix, (self.groups, *self.strides, middle, self._outputs))
+        return ops.reshape(matrix, (-1, *self.strides, middle, self._outputs))

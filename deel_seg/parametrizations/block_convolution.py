@@ -59,10 +59,11 @@ def block_convolution(
     """
     groups, _, width, _ = projectors.shape
     rows = min(in_channels, out_channels)
-    kernel = ops.broadcast_to(
-        ops.eye(rows, width, dtype=projectors.dtype), (groups, 1, 1, rows, width)
-    )
-    for index in range(REFLECTIONS):
+    identity = ops.eye(rows, width, dtype=projectors.dtype)
+    first = projectors[:, 0]
+    kernel = identity - 2.0 * exact_matmul(first[:, :rows], ops.swapaxes(first, -1, -2))
+    kernel = ops.reshape(kernel, (groups, 1, 1, rows, width))
+    for index in range(1, REFLECTIONS):
         kernel = kernel - 2.0 * _project(kernel, projectors[:, index])
     vertical, horizontal = kernel_size[0] - 1, kernel_size[1] - 1
     index = REFLECTIONS

@@ -114,20 +114,6 @@ def orthonormality_error(matrix: Tensor) -> np.ndarray:
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class Orthonormal(keras.constraints.Constraint):
-    """Puts a variable back on the manifold after each update; see `retract`."""
-
-    def __init__(self, iterations: int = 4) -> None:
-        self.iterations = iterations
-
-    def __call__(self, w: Tensor) -> Tensor:
-        return retract(ops.convert_to_tensor(w), self.iterations)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"iterations": self.iterations}
-
-
-@keras.saving.register_keras_serializable("deel_seg")
 class OrthonormalInitializer(keras.initializers.Initializer):
     """Draws every matrix of a `(..., rows, columns)` tensor with orthonormal columns (Haar).
 
