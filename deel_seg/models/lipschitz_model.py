@@ -56,12 +56,13 @@ class LipschitzModel(keras.Model):
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """As Keras' `call`; in training the kernels of one shape are composed together."""
-        if not training:
-            return super().call(inputs, training=training, mask=mask)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras' call; in training the kernels of one shape are composed together."""
+        # Not in `call`: by that of Keras it is known that a model runs its graph and nothing else.
+        if kwargs.get("training") is not True:
+            return super().__call__(*args, **kwargs)
         with composed_together(self._orthogonal_layers()):
-            return super().call(inputs, training=training, mask=mask)
+            return super().__call__(*args, **kwargs)
 
     def train_step(self, *args: Any) -> Any:
         """As Keras' `train_step`; weights of one shape return to the manifold together."""
