@@ -52,8 +52,8 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "S_128_8": Setting("S", 128, 8, turns=21, steps=3),
-    "M1_128_30": Setting("M1", 128, 30, turns=9, steps=1),
-    "M1_128_100": Setting("M1", 128, 100, turns=5, steps=1),
+    "M1_128_30": Setting("M1", 128, 30, turns=5, steps=1),
+    "M1_128_100": Setting("M1", 128, 100, turns=3, steps=1),
 }
 GPU_SETTINGS = {
     f"M1_128_{batch}{suffix}": Setting("M1", 128, batch, turns=15, steps=20, dtype=dtype)

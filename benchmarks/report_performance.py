@@ -1,0 +1,155 @@
+"""Writes the tables of docs/performance.md from the files under benchmarks/results.
+
+python benchmarks/report_performance.py            writes them, between their marks
+python benchmarks/report_performance.py --check    fails if they are not what the files give
+
+The files are those of benchmarks/training.py, inference.py, orthogonality.py and input_pipeline.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import pages  # noqa: E402
+from benchmarks.report import table  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+SCRIPT = "benchmarks/report_performance.py"
+GIGABYTE = 2**30
+Found = dict[str, Any]
+
+
+def read(name: str) -> list[Found]:
+    """The files of a benchmark: of each backend that it ran on."""
+    files = [RESULTS / f"{name}_{backend}.json" for backend in ("tensorflow", "jax")]
+    return [json.loads(file.read_text()) for file in files if file.exists()]
+
+
+def where(found: Found) -> str:
+    """On what it was measured."""
+    machine = found["machine"]
+    backend = found.get("backend", "tensorflow")
+    names = ("keras", backend)
+    versions = ", ".join(f"{name} {machine['versions'][name]}" for name in names)
+    return f"{machine['device']}, {machine['cores']} cores; {versions}"
+
+
+def spread(values: Found, form: str) -> str:
+    """Median, and quartiles in brackets."""
+    median, lower, upper = (format(values[key], form) for key in ("median", "lower", "upper"))
+    return f"{median} ({lower} to {upper})"
+
+
+def training(found: Found) -> str:
+    """Seconds of a step, ratios, and memory."""
+    header = [
+        "config", "image", "batch", "twin, s a step", "Lipschitz, s a step", "ratio", "turns",
+        "peak memory, ratio", "orthogonium over its twin",
+    ]  # fmt: skip
+    rows = []
+    for setting in found["settings"].values():
+        seconds = setting["seconds"]
+        other = setting.get("orthogonium")
+        rows.append(
+            [
+                setting["config"]
+                + ("" if setting["dtype"] == "float32" else f", {setting['dtype']}"),
+                f"{setting['size']}x{setting['size']}",
+                str(setting["batch_size"]),
+                f"{seconds['DeepLabV3']['median']:.3g}",
+                f"{seconds['LipDeepLabV3']['median']:.3g}",
+                spread(setting["ratio"], ".2f"),
+                str(setting["turns"]),
+                f"{setting['memory']['ratio']:.2f}",
+                "not measured" if other is None else spread(other["ratio"], ".2f"),
+            ]
+        )
+    return f"""{table(header, rows)}
+
+{where(found)}. Medians, and quartiles in brackets; a ratio is that of one turn, in which both
+networks train. Memory is the peak of a process that trains one of them, libraries included. The
+last column is the same architecture of orthogonium's adaptive orthogonal convolutions, MaxMin and
+BatchCentering2D over that of PyTorch's own layers, timed by turns in PyTorch after ours.
+(`python benchmarks/training.py --torch PYTHON`)"""
+
+
+def inference(found: Found) -> str:
+    """Ratios to the twin's bare forward pass."""
+    kinds = ("network without certificates", "network", "exported")
+    header = ["config", "image", "batch", "twin, s", *(f"{kind}, times that" for kind in kinds)]
+    rows = [
+        [
+            setting["config"] + ("" if setting["dtype"] == "float32" else f", {setting['dtype']}"),
+            f"{setting['size']}x{setting['size']}",
+            str(setting["batch_size"]),
+            f"{setting['seconds']['twin']['median']:.3g}",
+            *(f"{setting['times_the_twin'][kind]:.2f}" for kind in kinds),
+        ]
+        for setting in found["settings"].values()
+    ]
+    return f"""{table(header, rows)}
+
+{where(found)}. Medians of calls by turns, 19 classes. `network` is the condensed Lipschitz
+network with CRPA(0.1) and stability@50 from the same compiled call, `exported` the same with what
+`vanilla_export` gives. The twin computes its logits and nothing else.
+(`python benchmarks/inference.py`)"""
+
+
+def orthogonality(found: Found) -> str:
+    """Extremes of the singular values."""
+    header = ["dtype policy", "steps", "smallest singular value", "largest"]
+    rows = [
+        [policy, str(each["steps"]), f"{each['smallest']:.6f}", f"{each['largest']:.6f}"]
+        for policy, each in found["policies"].items()
+    ]
+    return f"""Of all layers of config S after training with AdamW at 5e-3, by the Fourier transform
+of the kernels in float64. A layer that changes dimensions has as many singular values as its
+shorter side.
+
+{table(header, rows)}
+
+{where(found)}. Kernels are shrunk by 2^-16, so that rounding leaves none above 1.
+(`python benchmarks/orthogonality.py`)"""
+
+
+def data(found: Found) -> str:
+    """Images a second of the pipeline and of training."""
+    rates, trained = found["pipeline"], found["training"]
+    size = found["size"]
+    header = ["", "images a second"]
+    rows = [
+        ["first epoch, pictures decoded", f"{rates['first_epoch']:.0f}"],
+        ["later epochs, pixels in memory", spread(rates["later"], ".0f")],
+        ["training of config S", spread(trained, ".1f")],
+    ]
+    return f"""CamVid at {size}x{size} in batches of {found["batch_size"]}, cropped, rotated,
+flipped and recoloured by `deel_seg.data.load`: {found["ratio"]:.0f} times what training takes, and
+{found["ratio_of_first_epoch"]:.1f} times in the first epoch.
+
+{table(header, rows)}
+
+{where(found)}. (`python benchmarks/input_pipeline.py --root DIR`)"""
+
+
+def page(text: str) -> str:
+    """The page with the tables of the files that there are."""
+    parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
+    for name, make in (("orthogonality", orthogonality), ("input_pipeline", data)):
+        file = RESULTS / f"{name}.json"
+        parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
+    parts["data"] = parts.pop("input_pipeline")
+    for name, (make, files) in parts.items():
+        made = "\n\n".join(make(found) for found in files) or "Not measured yet."
+        text = pages.Part(name, SCRIPT).replaced(text, made)
+    return text
+
+
+if __name__ == "__main__":
+    pages.main(PAGE, page, __doc__)

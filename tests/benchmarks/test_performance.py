@@ -1,0 +1,76 @@
+"""The benchmarks of docs/performance.md, at toy size, and the page that is made of their files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deel_seg
+from benchmarks import inference, orthogonality, report_performance, training
+from deel_seg.parametrizations import adaptive_orthogonal
+
+
+def run(module: Any, monkeypatch: Any, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
+    module.main()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: Any) -> Path:
+    return Path(tmp_path_factory.mktemp("results"))
+
+
+def test_training_goes_on_where_it_was(folder: Path, monkeypatch: Any, capsys: Any) -> None:
+    file = folder / "training_tensorflow.json"
+    monkeypatch.setattr(training, "memory", lambda *_: {"bytes": {}, "ratio": 1.5})
+    for gpu in ((), ("--gpu",)):
+        name = "M1_128_30"
+        run(training, monkeypatch, name, "--toy", "--out", str(file), *gpu)
+    found = json.loads(file.read_text())
+    assert capsys.readouterr().out.count(f"{name} ...") == 1  # The second time it was there.
+    setting = found["settings"][name]
+    ratio = np.array([setting["seconds"][kind]["median"] for kind in training.NETWORKS])
+    assert np.all(ratio > 0)
+    assert setting["ratio"]["count"] == setting["turns"] == 2
+    with pytest.raises(SystemExit, match="S_1_1"):
+        run(training, monkeypatch, "S_1_1", "--out", str(file))
+
+
+def test_inference_times_all_against_the_twin(folder: Path, monkeypatch: Any) -> None:
+    file = folder / "inference_tensorflow.json"
+    run(inference, monkeypatch, "S_128_8", "--toy", "--out", str(file))
+    setting = json.loads(file.read_text())["settings"]["S_128_8"]
+    assert setting["times_the_twin"]["twin"] == 1.0
+    assert set(setting["times_the_twin"]) == {
+        "twin", "network", "exported", "network without certificates",
+    }  # fmt: skip
+
+
+def test_orthogonality_sees_a_kernel_that_is_not(monkeypatch: Any) -> None:
+    model = deel_seg.LipFCN({"widths": [4], "convolutions": 2}, 3)
+    monkeypatch.setattr(orthogonality, "train", lambda *_: model)
+    measured = orthogonality.measure("float32", 0)
+    assert 1 - 1e-4 < measured["smallest"] <= measured["largest"] <= 1.0
+    monkeypatch.setattr(adaptive_orthogonal, "ROUNDING_ALLOWANCE", 0.01)
+    assert orthogonality.measure("float32", 0)["largest"] < 0.9901
+
+
+def test_page_is_what_the_files_give() -> None:
+    text = report_performance.PAGE.read_text()
+    assert report_performance.page(text) == text
+    assert report_performance.page(text.replace("| S | 128x128 |", "| T | 128x128 |")) == text
+
+
+def test_page_changes_with_the_files(folder: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(report_performance, "RESULTS", folder)
+    text = report_performance.PAGE.read_text()
+    made = report_performance.page(text)
+    assert made != text
+    assert "| M1 | 128x128 |" not in made  # The toys are smaller.
+    assert "1.50" in made
+    assert "Not measured yet." in made
