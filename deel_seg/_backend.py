@@ -1,4 +1,4 @@
-"""What `keras.ops` cannot express: compilation, gradients, exact products, bit patterns, replicas.
+"""What `keras.ops` cannot express: compilation, gradients, exact products, bit patterns.
 
 Everything else in the library is written with `keras.ops` and runs on TensorFlow and on JAX.
 """
@@ -80,8 +80,9 @@ def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
     bargain where it is a pass over all logits. A loop whose number of steps is not known before
     it runs is not taken apart; that it is one step is hidden behind a look at `data`.
     """
-    first = ops.reshape(data, (-1,))[0]
-    steps = ops.maximum(1, ops.cast(ops.isnan(first), "int32"))
+    # A slice, for a replica may be left without images at the end of an epoch.
+    first = ops.isnan(ops.reshape(data, (-1,))[:1])
+    steps = ops.maximum(1, ops.cast(ops.any(first), "int32"))
     _, result = ops.while_loop(
         lambda step, _: step < steps,
         lambda step, _: (step + 1, compute()),
@@ -267,19 +268,6 @@ def read_at_run_time(variable: Any, on_host: Callable[[], Any]) -> Any:
     if IS_TENSORFLOW:
         return ops.convert_to_tensor(variable)
     return jax.experimental.io_callback(on_host, jax.ShapeDtypeStruct((), "float32"))
-
-
-def replica_sum(tensor: Any) -> Any:
-    """Sum over the replicas of a `tf.distribute` strategy; the tensor itself elsewhere.
-
-    Under `keras.distribution` on JAX the batch is one global array: nothing is left to sum.
-    """
-    if not IS_TENSORFLOW:
-        return tensor
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return tensor
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
 def check_multiple(size: Any, divisor: int, message: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._backend import replica_sum
 from deel_seg._checks import check_real
+from deel_seg._replicas import replica_sum
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
 
 Tensor = Any
@@ -85,10 +85,11 @@ class BatchCentering(LipschitzLayer, Condensable):
 
     def _batch_mean(self, inputs: Tensor) -> Tensor:
         axes = tuple(range(len(inputs.shape) - 1))
-        mean = ops.cast(ops.mean(ops.cast(inputs, "float32"), axis=axes), "float32")
-        # Replicas may hold batches of different sizes: each counts with its own.
+        total = ops.sum(ops.cast(inputs, "float32"), axis=axes)
+        # Replicas may hold batches of different sizes, one of them none at all: 0/0 as its mean
+        # would be everyone's.
         count = ops.cast(ops.prod(ops.stack(ops.shape(inputs)[:-1])), "float32")
-        return replica_sum(mean * count) / replica_sum(count)
+        return replica_sum(total) / replica_sum(count)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from deel_seg._checks import check_real, received
+from deel_seg._replicas import replica_sum
 from deel_seg.losses.pixel_loss import PixelLoss
 from deel_seg.losses.schedulable import Schedulable
 
@@ -98,16 +99,16 @@ class HKR(PixelLoss):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "alpha": float(self._alpha),
-            "min_margin": float(self._min_margin),
+            "alpha": self._alpha.on_host,
+            "min_margin": self._min_margin.on_host,
         }
 
 
 def _kr_terms(present: Tensor, logits: Tensor, kept: Tensor) -> Tensor:
     """Share of each pixel and class in the difference of means, times the number of pixels."""
     kept = ops.cast(kept, logits.dtype)[..., None]
-    total = ops.sum(kept)
-    counts = ops.sum(present * kept, axis=(0, 1, 2))
+    total = replica_sum(ops.sum(kept))
+    counts = replica_sum(ops.sum(present * kept, axis=(0, 1, 2)))
     inside = present / ops.maximum(counts, 1.0)
     outside = (1.0 - present) / ops.maximum(total - counts, 1.0)
     return total * logits * (inside - outside)

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from deel_seg._checks import check_integer, check_real, received
+from deel_seg._replicas import num_replicas, replica_sum, with_shared_value
 from deel_seg.certificates.pixels import integer_labels, kept_pixels, label_count
 
 Tensor = Any
@@ -22,6 +23,10 @@ class PixelLoss(keras.losses.Loss, abc.ABC):
 
     Ignored pixels contribute neither to the sum nor to the number it is divided by. A label that
     names no class makes the loss NaN. Half precision logits are computed with in float32.
+
+    Under a `tf.distribute` strategy the mean is that of the batch of all replicas, however void
+    pixels are spread over them: each replica has the value of the whole batch, over the number of
+    replicas as Keras wants it, and a gradient of which the sum over replicas is that of the batch.
 
     Args:
         ignore_class: Label of the pixels left out, such as 255 for void.
@@ -69,7 +74,12 @@ class PixelLoss(keras.losses.Loss, abc.ABC):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         if sample_weight is not None or self.reduction == "mean_with_sample_weight":
             sample_weight = self._pixel_weights(integer_labels(y_true), sample_weight)
-        return super().__call__(y_true, y_pred, sample_weight)
+        loss = super().__call__(y_true, y_pred, sample_weight)
+        if self.reduction == "mean_with_sample_weight":
+            # Keras divides by the weights of this replica, and by the number of replicas.
+            own = ops.cast(ops.sum(sample_weight), loss.dtype)
+            loss = loss * (num_replicas() * ops.divide_no_nan(own, replica_sum(own)))
+        return loss if len(loss.shape) else with_shared_value(loss)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         logits, labels = _checked_logits(y_pred), integer_labels(y_true)
@@ -85,9 +95,10 @@ class PixelLoss(keras.losses.Loss, abc.ABC):
         losses = ops.where(kept, losses, ops.zeros_like(losses))
         losses = ops.where(ops.logical_and(kept, ops.logical_not(valid)), float("nan"), losses)
         if self.reduction in _MEANS:
-            # Keras divides by the number of all pixels.
-            count = ops.maximum(ops.sum(ops.cast(kept, losses.dtype)), 1.0)
-            losses = losses * (ops.cast(ops.size(losses), losses.dtype) / count)
+            # Keras divides by the number of all pixels of this replica, and by that of replicas.
+            count = ops.maximum(replica_sum(ops.sum(ops.cast(kept, losses.dtype))), 1.0)
+            pixels = ops.cast(ops.size(losses), losses.dtype) * num_replicas()
+            losses = losses * (pixels / count)
         return losses
 
     def _weights_of(self, labels: Tensor, num_labels: int, dtype: str) -> Tensor:

@@ -29,6 +29,11 @@ class Schedulable(keras.Variable):
         self._on_host = np.float32(value)
         return super().assign(value)
 
+    @property
+    def on_host(self) -> float:
+        """Current value, without asking the devices: under replication there are several."""
+        return float(self._on_host)
+
     def read(self, beside: Tensor) -> Tensor:
         """Current value, in the graph or trace that `beside` belongs to."""
         if is_concrete(beside):

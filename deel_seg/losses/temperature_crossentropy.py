@@ -65,7 +65,7 @@ class TemperatureCrossentropy(PixelLoss):
         return ops.sparse_categorical_crossentropy(labels, scaled, from_logits=True) / temperature
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "temperature": float(self._temperature)}
+        return {**super().get_config(), "temperature": self._temperature.on_host}
 
 
 def _checked(temperature: Any) -> float:

@@ -9,6 +9,7 @@ from keras import ops
 
 from deel_seg._backend import accumulation_dtype
 from deel_seg._checks import check_real
+from deel_seg._replicas import check_replicated
 from deel_seg.certificates.class_groups import (
     check_class_groups,
     check_group_lists,
@@ -16,6 +17,7 @@ from deel_seg.certificates.class_groups import (
 )
 from deel_seg.certificates.data_set_iou import GRID, Surpluses, compiled_batch_surpluses
 from deel_seg.certificates.data_set_iou_sums import added, check_summable_norm, class_values
+from deel_seg.certificates.exact_sum import carried
 from deel_seg.certificates.inputs import check_inputs
 from deel_seg.certificates.metrics.certified_metric import CertifiedMetric
 from deel_seg.certificates.metrics.pixel_weights import image_weights
@@ -70,6 +72,7 @@ class DataSetIoU(CertifiedMetric):
         self.skipped = self.add_variable((), "zeros", dtype="int32", name="skipped")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        check_replicated(self.surplus, f"Metric `{self.name}`")
         labels = integer_labels(y_true)
         mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
         inputs = check_inputs(y_pred, labels, mask, **self._options())
@@ -94,7 +97,9 @@ class DataSetIoU(CertifiedMetric):
 
     def class_values(self) -> Tensor:
         """Certified IoU of each class, `(classes,)`; NaN for one that no image is labelled with."""
-        return class_values(self._sums())[:, 0]
+        sums = self._sums()
+        # Replicas have sums of their own, which are added up, limb by limb, when they are read.
+        return class_values(sums._replace(limbs=carried(sums.limbs)))[:, 0]
 
     def _sums(self) -> Surpluses:
         return Surpluses(*(ops.convert_to_tensor(variable) for variable in self._state()))

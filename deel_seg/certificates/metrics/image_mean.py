@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from deel_seg._backend import accumulation_dtype
+from deel_seg._replicas import check_replicated
 from deel_seg.certificates.rounding import lowered, to_float32_below
 
 Tensor = Any
@@ -31,12 +32,14 @@ class ImageMean(keras.metrics.Metric):
         wide = accumulation_dtype()
         self.total = self.add_variable((), "zeros", dtype=wide, name="total")
         self.weight = self.add_variable((), "zeros", dtype=wide, name="weight")
-        # Longest chain of additions behind `total`, which bounds its rounding error.
+        # Longest chain of additions behind `total`, which bounds its rounding error. Replicas have
+        # sums of their own, which are added up when they are read: so are these, to no less.
         self.chained = self.add_variable((), "zeros", dtype=wide, name="chained")
         self.skipped = self.add_variable((), "zeros", dtype=wide, name="skipped")
 
     def accumulate(self, values: Tensor, weights: Tensor, skipped: Tensor) -> None:
         """Adds `(batch,)` values; those of weight 0 do not count, even where they are NaN."""
+        check_replicated(self.total, f"Metric `{self.name}`")
         values, weights = ops.cast(values, self.total.dtype), ops.cast(weights, self.total.dtype)
         weights = ops.where(weights >= 0, weights, math.nan)
         terms = ops.where(ops.equal(weights, 0), ops.zeros_like(values), values * weights)
