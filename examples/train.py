@@ -5,7 +5,8 @@
 Optimiser and schedule are the paper's (appendix F): AdamW, weight decay 1e-4, cosine to 1e-6. The
 learning rate is 5e-3, better than the paper's 1e-3 for layers kept on the manifold. Called again
 with the same arguments after it was stopped, the run goes on from its last complete epoch, on the
-batches that it would have seen. The output folder then holds
+batches that it would have seen. On several devices it is the same run, see docs/devices.md; the
+batch is that of all of them together. The output folder then holds
 
     arguments.json   what was asked for
     last.keras       model and optimiser after the last epoch
@@ -17,6 +18,7 @@ batches that it would have seen. The output folder then holds
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import math
@@ -31,6 +33,8 @@ from deel_seg.certificates import CRPA, CRS, PixelAccuracy, StabilityRadius
 from deel_seg.data import Augmentation
 from deel_seg.losses import HKR, CosineSimilarity, TemperatureCrossentropy
 
+PLACES = ("out", "strategy")
+STRATEGIES = ("none", "mirrored", "multi_worker", "data_parallel")
 TEST_SPLITS = {"cityscapes": "val"}  # the labels of its test split are not public
 
 
@@ -65,8 +69,47 @@ def parse_arguments() -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--dtype", default="float32", help="dtype policy, such as mixed_bfloat16")
     add("--jit-compile", action="store_true", help="use XLA: for GPUs, slower on CPUs")
+    add("--strategy", choices=STRATEGIES, default="none", help="over several devices, or machines")
     add("--out", type=Path, required=True)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.jit_compile and arguments.strategy in ("mirrored", "multi_worker"):
+        parser.error(f"--jit-compile: XLA takes no step of --strategy {arguments.strategy}")
+    return arguments
+
+
+class Team:
+    """Who trains this model together: devices, and the workers of a cluster.
+
+    Made before anything is computed, as TensorFlow wants it of the workers.
+
+    Args:
+        name: One of `STRATEGIES`: TensorFlow's mirrored strategies over all devices of this
+            machine, or over the workers that the environment variable TF_CONFIG tells of; or, on
+            JAX, `keras.distribution.DataParallel`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.strategy: Any = None
+        self.is_chief = True
+        if name == "data_parallel":
+            keras.distribution.set_distribution(keras.distribution.DataParallel())
+        elif name != "none":
+            import tensorflow as tf
+
+            if name == "mirrored":
+                self.strategy = tf.distribute.MirroredStrategy(keras.distribution.list_devices())
+            else:
+                self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+                self.is_chief = bool(self.strategy.extended.should_checkpoint)
+
+    def scope(self) -> Any:
+        """Where models, optimisers and metrics are made."""
+        return self.strategy.scope() if self.strategy else contextlib.nullcontext()
+
+    def wait(self) -> None:
+        """Returns once every worker has come here."""
+        if self.strategy:
+            self.strategy.reduce("SUM", self.strategy.run(lambda: keras.ops.ones(())), axis=None)
 
 
 class EpochSeconds(keras.callbacks.Callback):
@@ -133,7 +176,8 @@ def build(arguments: argparse.Namespace, info: Any, steps: int) -> keras.Model:
 
 def claim_folder(arguments: argparse.Namespace) -> None:
     """Writes the arguments down, or refuses a folder that holds a run with others."""
-    wanted = {key: value for key, value in vars(arguments).items() if key != "out"}
+    # On other devices it is the same run.
+    wanted = {key: value for key, value in vars(arguments).items() if key not in PLACES}
     wanted = json.loads(json.dumps(wanted))
     path = arguments.out / "arguments.json"
     if path.exists():
@@ -145,14 +189,16 @@ def claim_folder(arguments: argparse.Namespace) -> None:
     path.write_text(json.dumps(wanted, indent=1) + "\n")
 
 
-def rows_before(path: Path, epoch: int) -> list[dict[str, str]]:
-    """Cuts the log back to the epochs that `last.keras` knows of, and returns them."""
+def rows_before(path: Path, epoch: int, cut: bool) -> list[dict[str, str]]:
+    """The log's epochs that `last.keras` knows of; others are cut off if asked for."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         names, rows = list(reader.fieldnames or []), list(reader)
     rows = [row for row in rows if int(row["epoch"]) < epoch]
+    if not cut:
+        return rows
     if not rows:
         path.unlink()
         return []
@@ -163,16 +209,17 @@ def rows_before(path: Path, epoch: int) -> list[dict[str, str]]:
     return rows
 
 
-def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -> None:
+def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str], team: Team) -> None:
     """Trains up to the last epoch, from where the folder's run stands."""
     source = {"root": arguments.root, "batch_size": arguments.batch_size, **arguments.options}
     steps = deel_seg.data.steps_per_epoch(arguments.data, splits["train"], **source)
     last = arguments.out / "last.keras"
-    model = keras.models.load_model(last) if last.exists() else build(arguments, info, steps)
-    epoch = int(model.optimizer.iterations) // steps
+    with team.scope():
+        model = keras.models.load_model(last) if last.exists() else build(arguments, info, steps)
+    epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     if epoch:
         print(f"Going on after epoch {epoch} of {arguments.epochs}.")
-    history = rows_before(arguments.out / "history.csv", epoch)
+    history = rows_before(arguments.out / "history.csv", epoch, cut=team.is_chief)
     if epoch >= arguments.epochs:
         return
     augmentation = {
@@ -191,7 +238,9 @@ def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -> N
         )
     certified = isinstance(model, deel_seg.LipschitzModel)
     monitor = ("val_" if validation else "") + ("crpa" if certified else "pixel_accuracy")
-    best = max((float(row[monitor]) for row in history), default=None)
+    callbacks = [EpochSeconds(), keras.callbacks.TerminateOnNaN()]
+    if team.is_chief:
+        callbacks += writers(arguments.out, monitor, history)
     model.fit(
         stream,
         steps_per_epoch=steps,
@@ -199,39 +248,30 @@ def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -> N
         initial_epoch=epoch,
         epochs=arguments.epochs,
         shuffle=False,  # the stream is shuffled already
-        callbacks=[
-            EpochSeconds(),
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.CSVLogger(arguments.out / "history.csv", append=bool(history)),
-            keras.callbacks.ModelCheckpoint(
-                arguments.out / "best.keras", monitor, mode="max",
-                save_best_only=True, initial_value_threshold=best,
-            ),
-            SaveLast(last),
-        ],
-    )  # fmt: skip
-
-
-def evaluate(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -> dict[str, Any]:
-    """Metrics and certificates of the best model on the test split."""
-    common = {"ignore_class": info.ignore_class}
-    model = keras.models.load_model(arguments.out / "best.keras", compile=False)
-    metrics: list[keras.metrics.Metric] = [PixelAccuracy(**common)]
-    if info.num_classes > 1:
-        metrics.append(
-            keras.metrics.MeanIoU(info.num_classes, sparse_y_pred=False, name="mean_iou", **common)
-        )
-    if isinstance(model, deel_seg.LipschitzModel):
-        metrics += [StabilityRadius(0.5, **common)]
-        for eps in arguments.eps:
-            suffix = f"{eps:g}".replace(".", "_")  # Keras' format strings take no dot in a name
-            metrics += [
-                CRPA(eps, name=f"crpa@{suffix}", **common),
-                CRS(eps, name=f"crs@{suffix}", **common),
-            ]
-    model.compile(
-        loss=build_loss(arguments, info), metrics=metrics, jit_compile=arguments.jit_compile
+        callbacks=callbacks,
     )
+
+
+def writers(out: Path, monitor: str, history: list[dict[str, str]]) -> list[Any]:
+    """Callbacks that write the run down."""
+    best = max((float(row[monitor]) for row in history), default=None)
+    return [
+        keras.callbacks.CSVLogger(out / "history.csv", append=bool(history)),
+        keras.callbacks.ModelCheckpoint(
+            out / "best.keras", monitor, mode="max",
+            save_best_only=True, initial_value_threshold=best,
+        ),
+        SaveLast(out / "last.keras"),
+    ]  # fmt: skip
+
+
+def evaluate(
+    arguments: argparse.Namespace, info: Any, splits: dict[str, str], team: Team
+) -> dict[str, Any]:
+    """Metrics and certificates of the best model on the test split."""
+    with team.scope():
+        model = keras.models.load_model(arguments.out / "best.keras", compile=False)
+        compile_for_test(model, arguments, info)
     test = deel_seg.data.load(
         arguments.data, splits["test"], arguments.size, root=arguments.root,
         batch_size=arguments.batch_size, **arguments.options,
@@ -251,9 +291,31 @@ def evaluate(arguments: argparse.Namespace, info: Any, splits: dict[str, str]) -
     }
 
 
+def compile_for_test(model: keras.Model, arguments: argparse.Namespace, info: Any) -> None:
+    """Gives a model the metrics and certificates of the test."""
+    common = {"ignore_class": info.ignore_class}
+    metrics: list[keras.metrics.Metric] = [PixelAccuracy(**common)]
+    if info.num_classes > 1:
+        metrics.append(
+            keras.metrics.MeanIoU(info.num_classes, sparse_y_pred=False, name="mean_iou", **common)
+        )
+    if isinstance(model, deel_seg.LipschitzModel):
+        metrics += [StabilityRadius(0.5, **common)]
+        for eps in arguments.eps:
+            suffix = f"{eps:g}".replace(".", "_")  # Keras' format strings take no dot in a name
+            metrics += [
+                CRPA(eps, name=f"crpa@{suffix}", **common),
+                CRS(eps, name=f"crs@{suffix}", **common),
+            ]
+    model.compile(
+        loss=build_loss(arguments, info), metrics=metrics, jit_compile=arguments.jit_compile
+    )
+
+
 def main() -> None:
     """Trains, evaluates, and writes the results down."""
     arguments = parse_arguments()
+    team = Team(arguments.strategy)
     info = deel_seg.data.info(arguments.data, **arguments.options)
     validation = "val" if "val" in info.splits else ""
     if arguments.validation_split is not None:
@@ -263,12 +325,18 @@ def main() -> None:
         "validation": validation,
         "test": arguments.test_split or TEST_SPLITS.get(arguments.data, "test"),
     }
-    claim_folder(arguments)
+    if team.is_chief:
+        claim_folder(arguments)
+    team.wait()
+    if not team.is_chief:  # Compares its arguments with the chief's.
+        claim_folder(arguments)
     keras.utils.set_random_seed(arguments.seed)
-    train(arguments, info, splits)
-    results = evaluate(arguments, info, splits)
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results["metrics"], indent=1))
+    train(arguments, info, splits, team)
+    team.wait()  # The chief may still be saving what all of them read now.
+    results = evaluate(arguments, info, splits, team)
+    if team.is_chief:
+        (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        print(json.dumps(results["metrics"], indent=1))
 
 
 if __name__ == "__main__":

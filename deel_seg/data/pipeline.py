@@ -60,7 +60,11 @@ def batches(
     dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     length = tf.data.INFINITE_CARDINALITY if repeat else steps
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    # Workers of a cluster share out each batch; there are no files to share out instead.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
 
 
 def _one_epoch_per_iterator(initial_epoch: int) -> Any:

@@ -16,12 +16,13 @@ from deel_seg.lipschitz import (
     certified_lipschitz_constant,
     lipschitz_bound,
 )
+from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class LipschitzModel(keras.Model):
+class LipschitzModel(WorkerSteps):
     """A functional Keras model whose Lipschitz constant is proved from its graph.
 
     Built, compiled, trained, saved and loaded as any functional Keras model. On top of that:

@@ -10,6 +10,7 @@ import keras
 
 from deel_seg._backend import compiled_inference
 from deel_seg._checks import check_choice, check_integer, check_real, received
+from deel_seg._replicas import is_chief
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.callbacks.curve_columns import column_names, scalars, table
 from deel_seg.certificates.callbacks.curve_data import batches, check_data
@@ -48,6 +49,9 @@ class CertificateCurve(keras.callbacks.Callback):
     - into TensorBoard, with pictures of the first images: the radius of each pixel, from 0 (dark)
       to the largest budget (bright), and the pixels that are certified at `image_eps`, each alone.
       TensorFlow backend only.
+
+    Of several workers (`tf.distribute.MultiWorkerMirroredStrategy`) each one makes the curve, of
+    the `data` that it is given, and the chief alone writes it.
 
     Args:
         data: Batches `(images, labels)` for the model, with labels `(batch, H, W)` of integer
@@ -187,6 +191,8 @@ class CertificateCurve(keras.callbacks.Callback):
         for name, value in values.items():
             if logs is not None:
                 logs.setdefault(name, value)
+        if not is_chief(self.model):
+            return
         if self._file is not None:
             self._file.write(epoch, _rows(self.curve))
         if self._writer is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from deel_seg._checks import check_choice, received
+from deel_seg._replicas import is_chief
 from deel_seg.certificates.callbacks.model_constant import own_constant_if_known
 
 # Words in the names of certificates and of their metrics. A radius of a false negative rate is a
@@ -37,7 +38,8 @@ class CertifiedCheckpoint(keras.callbacks.ModelCheckpoint):
     - `best.keras.json`, beside `best.keras`, holds the epoch (counted from 0), the value, the
       monitor, its direction, and the Lipschitz constant behind the value;
     - a `fit` that goes on (`initial_epoch` above 0) takes from there the value to beat. One from
-      epoch 0 starts anew.
+      epoch 0 starts anew;
+    - of several workers (`tf.distribute.MultiWorkerMirroredStrategy`) the chief alone saves.
 
     Args:
         filepath: Where to save: `.keras`, or `.weights.h5` with `save_weights_only`. It may hold
@@ -113,7 +115,7 @@ class CertifiedCheckpoint(keras.callbacks.ModelCheckpoint):
             # Keras' own would round the values to float32.
             self.monitor_op = operator.gt if self.mode == "max" else operator.lt
         value = float(logs[self.monitor])
-        if not math.isfinite(value):
+        if not math.isfinite(value) or not is_chief(self.model):
             return
         better = self.best is None or self.monitor_op(value, self.best)
         if better:
