@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled_inference
+from deel_seg._backend import compiled, compiled_inference, inference_of
 from deel_seg._checks import check_integer, received
+from deel_seg._devices import check_devices, moved
 from deel_seg.attacks import Attack, AttackSuite
 from deel_seg.certificates import CertifiedIoUCurve
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.callbacks.curve_data import batches, check_data
 from deel_seg.certificates.callbacks.model_constant import certifying_constant, own_constant
 from deel_seg.certificates.objectives import exact_fraction
-from deel_seg.evaluation.measuring import Asked, Measuring, mean_iou
+from deel_seg.evaluation.measuring import Asked, Batch, Measuring, mean_iou
 from deel_seg.evaluation.parts import Parts
 from deel_seg.evaluation.report import Evaluation
 from deel_seg.smoothing import SegCertify
@@ -41,6 +43,7 @@ def evaluate(
     smoothing_seeds: Sequence[int] = (0,),
     steps: int | None = None,
     folder: str | os.PathLike[str] | None = None,
+    devices: Sequence[str] | None = None,
     verbose: int = 1,
 ) -> Evaluation:
     """Evaluates a model on a data set: what it does, what is certified, and what attacks do.
@@ -68,6 +71,10 @@ def evaluate(
         steps: Batches; None for all.
         folder: Where to keep what was found, batch by batch. Called again with the same model,
             data and arguments, an evaluation that was stopped goes on from there.
+        devices: Where to run the model and to certify, such as
+            `keras.distribution.list_devices("gpu")`: batches are shared out among them, and a
+            Keras model's weights copied there. What is found is the same. None for the device that
+            Keras uses; attacks run there in any case, and `SegCertify` has devices of its own.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -91,25 +98,25 @@ def evaluate(
         model, eps, fractions, lipschitz_constant, ignore_class, positive_class, attacks,
         smoothing, smoothing_seeds,
     )  # fmt: skip
-    data = check_data(data, steps)
+    data, places = check_data(data, steps), _places(model, devices)
     models = {"model": model, **({} if smoothing is None else {"smoothed": smoothing.model})}
     parts = Parts(folder, models, {**_settings(asked), "certified_iou": certified_iou})
-    measuring = Measuring(model, _inference(model), asked)
+    measuring = Measuring(model, places, asked)
     total = steps if steps is not None else (len(data) if hasattr(data, "__len__") else None)
-    bar, number = keras.utils.Progbar(total, verbose=verbose, unit_name="batch"), 0
-    for index, (images, labels) in enumerate(batches(data, steps)):
-        images, labels = (ops.convert_to_numpy(part) for part in (images, labels))
+    bar = keras.utils.Progbar(total, verbose=verbose, unit_name="batch")
+    for turn in _turns(batches(data, steps), parts, len(places)):
+        first, (images, labels, _) = turn[0]
         if certified_iou and asked.constant is not None and measuring.curve is None:
             measuring.curve = _curve(model, images, asked)
-        if not index:
+        if not first:
             parts.recognise(images)
-        if parts.has(index):
-            parts.restore(index, measuring, images, labels)
+        if parts.has(first):
+            parts.restore(first, measuring, images, labels)
         else:
-            measured = measuring.measure(images, labels, number)
-            parts.keep(index, measured, measuring, images, labels)
-        number += len(images)
-        bar.add(1)
+            found = measuring.measure([batch for _, batch in turn])
+            for (index, batch), measured in zip(turn, found, strict=True):
+                parts.keep(index, measured, measuring, *batch[:2])
+        bar.add(len(turn))
     data_set: dict[str, Any] = {"mean_iou": mean_iou(measuring.class_pixels)}
     if measuring.curve is not None:
         data_set["certified_mean_iou"] = measuring.curve.result().mean_iou.tolist()
@@ -175,6 +182,45 @@ def _inference(model: Any) -> Callable[[Tensor], Tensor]:
     if hasattr(model, "compose_kernels"):
         model.compose_kernels()
     return compiled_inference(model)
+
+
+def _places(
+    model: Any, devices: Sequence[str] | None
+) -> list[tuple[str | None, Callable[[Tensor], Tensor]]]:
+    """Devices, each with the model as it is called there."""
+    infer = _inference(model)
+    if devices is None:
+        return [(None, infer)]
+    names = check_devices(devices)
+    if not isinstance(model, keras.Model):
+        return [(name, infer) for name in names]
+    apply, weights = inference_of(model, movable=True)
+    apply = compiled(apply, xla=bool(model.jit_compile))
+    return [(name, functools.partial(apply, moved(weights(), name))) for name in names]
+
+
+def _turns(
+    data: Iterator[tuple[Tensor, Tensor]], parts: Parts, count: int
+) -> Iterator[list[tuple[int, Batch]]]:
+    """Numbered batches, as many at a time as there are places; one that was kept comes alone."""
+    waiting: list[tuple[int, Batch]] = []
+    number = 0
+    for index, pair in enumerate(data):
+        images, labels = (ops.convert_to_numpy(part) for part in pair)
+        batch = (index, (images, labels, number))
+        number += len(images)
+        if parts.has(index):
+            if waiting:
+                yield waiting
+            yield [batch]
+            waiting = []
+            continue
+        waiting.append(batch)
+        if len(waiting) == count:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def _curve(model: Any, images: np.ndarray, asked: Asked) -> CertifiedIoUCurve:

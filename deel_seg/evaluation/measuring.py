@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from deel_seg._backend import compiled
+from deel_seg._devices import on_device
 from deel_seg.attacks import Attack, AttackSuite
 from deel_seg.certificates import (
     CertifiedIoUCurve,
@@ -23,6 +25,7 @@ from deel_seg.smoothing import SegCertify
 
 Tensor = Any
 Measured = dict[str, np.ndarray]
+Batch = tuple[np.ndarray, np.ndarray, int]  # Images, labels, and the number of the first image.
 
 
 class Asked(NamedTuple):
@@ -39,42 +42,92 @@ class Asked(NamedTuple):
 
 
 class Measuring:
-    """Measures batches of one model."""
+    """Measures batches of one model.
 
-    def __init__(self, model: Callable[[Tensor], Tensor], infer: Any, asked: Asked) -> None:
-        self.model, self.infer, self.asked = model, infer, asked
+    Args:
+        model: From images to logits.
+        places: Devices that take turns, each with the model as it is called there; None is the
+            device that Keras uses.
+        asked: What is asked for.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        places: Sequence[tuple[str | None, Callable[[Tensor], Tensor]]],
+        asked: Asked,
+    ) -> None:
+        self.model, self.places, self.asked = model, places, asked
         self._certify = compiled(self._certificates)
         self._warm = False
         self.curve: CertifiedIoUCurve | None = None
         # Of each class: pixels predicted rightly, labelled, and predicted; 0 before any batch.
         self.class_pixels = np.zeros((3, 1), "int64")
 
-    def measure(self, images: np.ndarray, labels: np.ndarray, number: int) -> Measured:
-        """All that is asked for, of each image; `number` is that of the first one."""
-        asked, count = self.asked, len(images)
-        logits, seconds = self._timed(lambda: self.infer(ops.convert_to_tensor(images)))
+    def measure(self, turn: Sequence[Batch]) -> Iterator[Measured]:
+        """All that is asked for, of each image of some batches, one for each place at most.
+
+        Passes and certificates of all of them are under way together. The sums are, after each
+        batch, those up to it.
+        """
+        total = sum(len(images) for images, _, _ in turn)
+        logits, seconds = self._timed(lambda: self._everywhere(self._logits, turn))
+        found: list[Measured] = [{"forward_seconds": np.array(seconds / total)} for _ in turn]
+        if self.asked.constant is not None:
+            labelled = [(each, labels) for each, (_, labels, _) in zip(logits, turn, strict=True)]
+            values, seconds = self._timed(lambda: self._everywhere(self._certified, labelled))
+            for each, certified in zip(found, values, strict=True):
+                each |= {name: ops.convert_to_numpy(value) for name, value in certified.items()}
+                each["certificate_seconds"] = np.array(seconds / total)
+        self._warm = True
+        for place, batch in enumerate(turn):
+            yield self._measured(batch, logits[place], found[place], self.places[place][0])
+
+    def _everywhere(self, function: Callable[..., Any], arguments: Sequence[Any]) -> list[Any]:
+        """What a function returns at each place; none is waited for before the next one starts."""
+        results = []
+        for (device, infer), each in zip(self.places, arguments, strict=False):
+            with on_device(device):
+                results.append(function(infer, *each))
+        return results
+
+    def _logits(self, infer: Callable[[Tensor], Tensor], images: np.ndarray, *_: Any) -> Tensor:
+        return infer(ops.convert_to_tensor(images))
+
+    def _certified(self, _: Any, logits: Tensor, labels: np.ndarray) -> dict[str, Tensor]:
+        return self._certify(logits, ops.convert_to_tensor(labels))
+
+    def _measured(self, batch: Batch, logits: Tensor, found: Measured, device: Any) -> Measured:
+        """What was found of a batch, with all the rest that is asked for."""
+        (images, labels, number), asked = batch, self.asked
+        found = {
+            name: np.full(len(images), value) if name.endswith("_seconds") else value
+            for name, value in found.items()
+        }
         predicted = ops.convert_to_numpy(predicted_class(logits, logits.shape[-1]))
         kept = np.ones(labels.shape, bool)
         if asked.ignore_class is not None:
             kept = labels != asked.ignore_class
         self._count_classes(predicted, labels, kept, max(logits.shape[-1], 2))
-        found = {
-            "accuracy": _share((predicted == labels) & kept, kept),
-            "forward_seconds": np.full(count, seconds / count),
-        }
-        if asked.constant is not None:
-            tensors = (logits, ops.convert_to_tensor(labels))
-            values, seconds = self._timed(lambda: self._certify(*tensors))
-            found |= {name: ops.convert_to_numpy(value) for name, value in values.items()}
-            found["certificate_seconds"] = np.full(count, seconds / count)
-            if self.curve is not None:
-                self.curve.update(*tensors)
+        found["accuracy"] = _share((predicted == labels) & kept, kept)
+        if self.curve is not None:
+            self._add_to_curve(self.curve, logits, labels, device)
         if asked.attacks is not None:
             found |= self._attacked(asked.attacks, images, labels, number)
         if asked.smoothing is not None:
             found |= self._smoothed(asked.smoothing, images, labels, number)
-        self._warm = True
         return found
+
+    def _add_to_curve(
+        self, curve: CertifiedIoUCurve, logits: Tensor, labels: np.ndarray, device: str | None
+    ) -> None:
+        part = copy.copy(curve)
+        part.reset()
+        with on_device(device):
+            part.update(logits, ops.convert_to_tensor(labels))
+        if device is not None:  # By way of the host: no device adds what is another's.
+            part.set_state(part.get_state())
+        curve.merge(part)
 
     def _certificates(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         asked = self.asked
@@ -169,6 +222,5 @@ def _share(chosen: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def _wait(result: Any) -> None:
-    parts: Sequence[Any] = list(result.values()) if isinstance(result, dict) else [result]
-    for part in parts:
+    for part in tree.flatten(result):
         ops.convert_to_numpy(part)
