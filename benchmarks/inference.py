@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -31,7 +30,7 @@ import numpy as np  # noqa: E402
 
 import deel_seg  # noqa: E402
 from benchmarks.certificate_candidates import BACKEND, Candidate  # noqa: E402
-from benchmarks.machine import check_same_machine, describe_machine  # noqa: E402
+from benchmarks.kept_settings import measure_missing  # noqa: E402
 from benchmarks.turns import take_turns  # noqa: E402
 from deel_seg.certificates import stability_radius, worst_case_pixel_accuracy  # noqa: E402
 
@@ -164,26 +163,18 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measures what is not there yet."""
     arguments = parse_arguments()
-    settings = GPU_SETTINGS if arguments.gpu else SETTINGS
-    if unknown := sorted(set(arguments.settings) - set(settings)):
-        raise SystemExit(f"There are the settings {list(settings)}. Received: settings={unknown}")
-    machine = describe_machine(BACKEND)
-    found: dict[str, Any] = {"machine": machine, "backend": BACKEND, "settings": {}}
-    if arguments.out.exists():
-        found = json.loads(arguments.out.read_text())
-        check_same_machine(found["machine"], machine)
-    for name in arguments.settings or settings:
-        if name in found["settings"] and not arguments.force:
-            continue
-        print(f"{name} ...", flush=True)
-        setting = settings[name]
+
+    def measured(setting: Setting) -> dict[str, Any]:
         if arguments.toy:
             setting = setting._replace(config="S", size=16, batch_size=1, turns=3)
-        found["settings"][name] = measure(setting)
-        for kind, ratio in found["settings"][name]["times_the_twin"].items():
+        result = measure(setting)
+        for kind, ratio in result["times_the_twin"].items():
             print(f"  {kind}: {ratio:.3f} times the twin", flush=True)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        return result
+
+    settings = GPU_SETTINGS if arguments.gpu else SETTINGS
+    names, force = arguments.settings, arguments.force
+    measure_missing(arguments.out, BACKEND, settings, names, measured, force=force)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.machine import check_same_machine, describe_machine  # noqa: E402
+from benchmarks.kept_settings import measure_missing  # noqa: E402
 from benchmarks.orthogonium_training import summary  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -223,25 +223,16 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Measures what is not there yet."""
     arguments = parse_arguments()
-    settings = GPU_SETTINGS if arguments.gpu else SETTINGS
-    if unknown := sorted(set(arguments.settings) - set(settings)):
-        raise SystemExit(f"There are the settings {list(settings)}. Received: settings={unknown}")
-    machine = describe_machine(BACKEND)
-    found = {"machine": machine, "backend": BACKEND, "settings": {}}
-    if arguments.out.exists():
-        found = json.loads(arguments.out.read_text())
-        check_same_machine(found["machine"], machine)
     jit_compile = {"auto": "auto", "true": True, "false": False}[arguments.jit_compile]
-    for name in arguments.settings or settings:
-        if name in found["settings"] and not arguments.force:
-            continue
-        print(f"{name} ...", flush=True)
-        setting = settings[name]
+
+    def measured(setting: Setting) -> dict[str, Any]:
         if arguments.toy:
             setting = setting._replace(config="S", size=16, batch_size=2, turns=2, steps=1)
-        found["settings"][name] = measure(setting, jit_compile, arguments.torch)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        return measure(setting, jit_compile, arguments.torch)
+
+    settings = GPU_SETTINGS if arguments.gpu else SETTINGS
+    names, force = arguments.settings, arguments.force
+    measure_missing(arguments.out, BACKEND, settings, names, measured, force=force)
 
 
 if __name__ == "__main__":
