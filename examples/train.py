@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--monitor-eps", type=float, default=0.1, help="budget of the CRPA seen in training")
     add("--seed", type=int, default=0)
     add("--dtype", default="float32", help="dtype policy, such as mixed_bfloat16")
-    add("--jit-compile", action="store_true", help="use XLA: for GPUs, slower on CPUs")
+    add("--jit-compile", action="store_true", help="use XLA on a processor too, where it is slower")
     add("--strategy", choices=STRATEGIES, default="none", help="over several devices, or machines")
     add("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -169,7 +169,7 @@ def build(arguments: argparse.Namespace, info: Any, steps: int) -> keras.Model:
         keras.optimizers.AdamW(schedule, weight_decay=arguments.weight_decay),
         build_loss(arguments, info),
         metrics=metrics,
-        jit_compile=arguments.jit_compile,
+        jit_compile=arguments.jit_compile or "auto",
     )
     return model
 
@@ -308,7 +308,9 @@ def compile_for_test(model: keras.Model, arguments: argparse.Namespace, info: An
                 CRS(eps, name=f"crs@{suffix}", **common),
             ]
     model.compile(
-        loss=build_loss(arguments, info), metrics=metrics, jit_compile=arguments.jit_compile
+        loss=build_loss(arguments, info),
+        metrics=metrics,
+        jit_compile=arguments.jit_compile or "auto",
     )
 
 
