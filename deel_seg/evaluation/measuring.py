@@ -109,7 +109,7 @@ class Measuring:
         if asked.ignore_class is not None:
             kept = labels != asked.ignore_class
         self._count_classes(predicted, labels, kept, max(logits.shape[-1], 2))
-        found["accuracy"] = _share((predicted == labels) & kept, kept)
+        found = {"accuracy": _share((predicted == labels) & kept, kept), **found}
         if self.curve is not None:
             self._add_to_curve(self.curve, logits, labels, device)
         if asked.attacks is not None:

@@ -14,9 +14,15 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from deel_seg._checks import check_integer, check_real
+
+
+def _stats() -> Any:
+    # It takes longer to import than all of this library, and only smoothing needs it.
+    from scipy import stats
+
+    return stats
 
 
 def probability_for(eps: Any, sigma: float) -> float:
@@ -28,14 +34,14 @@ def probability_for(eps: Any, sigma: float) -> float:
     """
     eps = check_real("eps", eps, minimum=0)
     return float(
-        stats.norm.cdf(eps / check_real("sigma", sigma, minimum=0, exclusive_minimum=True))
+        _stats().norm.cdf(eps / check_real("sigma", sigma, minimum=0, exclusive_minimum=True))
     )
 
 
 def radius_for(probability: Any, sigma: float) -> float:
     r"""The radius $\sigma \Phi^{-1}(\tau)$ of a class that comes up with a probability above it."""
     probability = check_real("probability", probability, minimum=0.5, maximum=1)
-    return float(sigma * stats.norm.ppf(probability))
+    return float(sigma * _stats().norm.ppf(probability))
 
 
 def p_values(samples: int, probability: float) -> np.ndarray:
@@ -50,7 +56,7 @@ def p_values(samples: int, probability: float) -> np.ndarray:
     """
     check_integer("samples", samples, minimum=1)
     check_real("probability", probability, minimum=0, maximum=1)
-    return stats.binom.sf(np.arange(samples + 1) - 1, samples, probability)
+    return _stats().binom.sf(np.arange(samples + 1) - 1, samples, probability)
 
 
 def lower_bounds(samples: int, level: float) -> np.ndarray:
@@ -66,7 +72,7 @@ def lower_bounds(samples: int, level: float) -> np.ndarray:
     check_integer("samples", samples, minimum=1)
     check_real("level", level, minimum=0, maximum=1, exclusive_minimum=True, exclusive_maximum=True)
     counts = np.arange(1, samples + 1)
-    return np.append(0.0, stats.beta.ppf(level, counts, samples - counts + 1))
+    return np.append(0.0, _stats().beta.ppf(level, counts, samples - counts + 1))
 
 
 def fewest_samples(eps: float, sigma: float, *, pixels: int, alpha: float = 0.001) -> int:
@@ -92,6 +98,6 @@ def fewest_samples(eps: float, sigma: float, *, pixels: int, alpha: float = 0.00
             f"Received: eps={eps!r}, sigma={sigma!r}"
         )
     number = max(1, math.floor(math.log(alpha / pixels) / math.log(probability)) - 1)
-    while stats.binom.sf(number - 1, number, probability) > alpha / pixels:
+    while _stats().binom.sf(number - 1, number, probability) > alpha / pixels:
         number += 1
     return number
