@@ -42,7 +42,7 @@ pytest: $(VENV)/.dev
 # JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow.
 pytest-jax: $(VENV)/.dev
 	KERAS_BACKEND=jax $(PYTEST) tests/certificates
-	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE:%=tests/%) tests/distributed $(PORTABLE:%=deel_seg/%)
+	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
 
 quickstart: $(VENV)/.core
 	$(BIN)/python examples/quickstart.py --toy
