@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import keras
@@ -14,7 +15,14 @@ Tensor = Any
 
 
 class PairSorting(LipschitzLayer):
-    """Sorts pairs of channels; a subclass says which pair up."""
+    """Sorts pairs of channels; a subclass says which pair up, and in which order they come.
+
+    The gradient of a pair goes back to where its values came from, in their places where the two
+    are equal: a permutation as the activation itself. Written out, for the gradients of a maximum
+    and a minimum take several more passes over memory, and keep the inputs until then.
+    """
+
+    larger_first: bool
 
     def build(self, input_shape: Any) -> None:
         if input_shape[-1] is None or input_shape[-1] % 2:
@@ -23,6 +31,35 @@ class PairSorting(LipschitzLayer):
                 + received(channels=input_shape[-1])
             )
         self.built = True
+
+    @abc.abstractmethod
+    def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The first and the second channel of every pair."""
+
+    @abc.abstractmethod
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        """What `split` takes apart."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        @ops.custom_gradient
+        def sort(inputs: Tensor) -> tuple[Tensor, Any]:
+            first, second = self.split(inputs)
+            ordered = [ops.maximum(first, second), ops.minimum(first, second)]
+            if self.larger_first:
+                in_place = first >= second
+            else:
+                in_place = first <= second
+                ordered.reverse()
+
+            def gradient(*upstream: Tensor) -> Tensor:
+                first, second = self.split(*upstream)
+                return self.join(
+                    ops.where(in_place, first, second), ops.where(in_place, second, first)
+                )
+
+            return self.join(*ordered), gradient
+
+        return self.scaled(sort(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -49,12 +86,15 @@ class GroupSort2(PairSorting):
         Anil et al., Sorting Out Lipschitz Function Approximation, ICML 2019.
     """
 
-    def call(self, inputs: Tensor) -> Tensor:
-        shape = ops.shape(inputs)
-        pairs = ops.reshape(inputs, (*shape[:-1], inputs.shape[-1] // 2, 2))
-        first, second = pairs[..., 0], pairs[..., 1]
-        ordered = ops.stack([ops.minimum(first, second), ops.maximum(first, second)], axis=-1)
-        return self.scaled(ops.reshape(ordered, shape))
+    larger_first = False
+
+    def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        pairs = ops.reshape(inputs, (*ops.shape(inputs)[:-1], inputs.shape[-1] // 2, 2))
+        return pairs[..., 0], pairs[..., 1]
+
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        *sizes, half = ops.shape(first)
+        return ops.reshape(ops.stack([first, second], axis=-1), (*sizes, 2 * half))
 
 
 @keras.saving.register_keras_serializable("deel_seg")
@@ -79,7 +119,11 @@ class MaxMin(PairSorting):
         Anil et al., Sorting Out Lipschitz Function Approximation, ICML 2019.
     """
 
-    def call(self, inputs: Tensor) -> Tensor:
+    larger_first = True
+
+    def split(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         first, second = ops.split(inputs, 2, axis=-1)
-        ordered = [ops.maximum(first, second), ops.minimum(first, second)]
-        return self.scaled(ops.concatenate(ordered, axis=-1))
+        return first, second
+
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
+        return ops.concatenate([first, second], axis=-1)

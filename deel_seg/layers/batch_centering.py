@@ -69,13 +69,16 @@ class BatchCentering(LipschitzLayer, Condensable):
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
-        if training:
-            mean = self._batch_mean(inputs)
-            self._remember(ops.stop_gradient(mean))
-        else:
+        if not training:
             mean = ops.convert_to_tensor(self.moving_mean)
-        shift = -mean if self.bias is None else self.bias - mean
-        return self.scaled(inputs + ops.cast(shift, inputs.dtype))
+            return self.scaled(inputs + ops.cast(self._shift(mean), inputs.dtype))
+        count = self._pixels(inputs)
+        mean = ops.stop_gradient(replica_sum(_channel_sums(inputs)) / count)
+        self._remember(mean)
+        return self.scaled(_centered(inputs, self._shift(mean), count))
+
+    def _shift(self, mean: Tensor) -> Tensor:
+        return -mean if self.bias is None else self.bias - mean
 
     def _remember(self, mean: Tensor) -> None:
         # float32 counts to 2^24 and then stands still, long after the count has lost its say.
@@ -83,13 +86,10 @@ class BatchCentering(LipschitzLayer, Condensable):
         rate = ops.maximum(1.0 - self.momentum, 1.0 / self.batches)
         self.moving_mean.assign(self.moving_mean + rate * (mean - self.moving_mean))
 
-    def _batch_mean(self, inputs: Tensor) -> Tensor:
-        axes = tuple(range(len(inputs.shape) - 1))
-        total = ops.sum(ops.cast(inputs, "float32"), axis=axes)
+    def _pixels(self, inputs: Tensor) -> Tensor:
         # Replicas may hold batches of different sizes, one of them none at all: 0/0 as its mean
         # would be everyone's.
-        count = ops.cast(ops.prod(ops.stack(ops.shape(inputs)[:-1])), "float32")
-        return replica_sum(total) / replica_sum(count)
+        return replica_sum(ops.cast(ops.prod(ops.stack(ops.shape(inputs)[:-1])), "float32"))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -107,3 +107,27 @@ class BatchCentering(LipschitzLayer, Condensable):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "use_bias": self.use_bias}
+
+
+def _channel_sums(values: Tensor) -> Tensor:
+    return ops.sum(ops.cast(values, "float32"), axis=tuple(range(len(values.shape) - 1)))
+
+
+def _centered(inputs: Tensor, shift: Tensor, count: Tensor) -> Tensor:
+    """`inputs + shift`, with the gradient of the mean of `inputs` that was subtracted in `shift`.
+
+    Written out, for that of the mean takes a tensor of the size of `inputs`, and a second sum over
+    what the bias sums already.
+    """
+
+    @ops.custom_gradient
+    def shifted(inputs: Tensor, shift: Tensor, count: Tensor) -> tuple[Tensor, Any]:
+        def gradient(*upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            (direction,) = upstream
+            sums = _channel_sums(direction)
+            mean = replica_sum(sums) / count
+            return direction - ops.cast(mean, direction.dtype), sums, ops.zeros_like(count)
+
+        return inputs + ops.cast(shift, inputs.dtype), gradient
+
+    return shifted(inputs, shift, count)
