@@ -48,6 +48,13 @@ def composed_together(layers: Iterable[Any]) -> Iterator[None]:
         ]
         made = plan.together([(each.get("projectors"), each.get("matrix")) for each in values])
         kernels.update(zip(map(id, alike), made, strict=True))
+    with composed_kernels(kernels):
+        yield
+
+
+@contextlib.contextmanager
+def composed_kernels(kernels: dict[int, Tensor]) -> Iterator[None]:
+    """Hands these kernels, by the ids of their layers, to calls in this context."""
     before = _composed.set(kernels)
     try:
         yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import tree
 
+from deel_seg._checks import check_integer
 from deel_seg.certificates import CertifiedMetric
 from deel_seg.layers.kernels_together import composed_together
 from deel_seg.layers.lipschitz_layer import Condensable
@@ -15,6 +17,12 @@ from deel_seg.lipschitz import (
     UnknownLipschitzBound,
     certified_lipschitz_constant,
     lipschitz_bound,
+)
+from deel_seg.models.remat_parts import (
+    GraphPart,
+    cut_graph,
+    run_in_parts,
+    told_to_train,
 )
 from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
@@ -56,18 +64,31 @@ class LipschitzModel(WorkerSteps):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self._remat_parts = 1
+        self._remat_graph: Callable[[], Sequence[GraphPart]] = tuple
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras' call; in training the kernels of one shape are composed together."""
-        # Not in `call`: by that of Keras it is known that a model runs its graph and nothing else.
-        if kwargs.get("training") is not True:
-            return super().__call__(*args, **kwargs)
+    # Keras' own name, for what its `call` runs the graph with. Not `call` itself: by that of Keras
+    # it is known that a model computes its graph and nothing else. Nor `__call__`, which Keras'
+    # trainer for JAX goes around.
+    def _run_through_graph(self, inputs: Any, operation_fn: Any = None, **options: Any) -> Any:
+        """As Keras'; in training the kernels of one shape are composed together."""
+        if operation_fn is None or not told_to_train(operation_fn):
+            options |= {} if operation_fn is None else {"operation_fn": operation_fn}
+            return super()._run_through_graph(inputs, **options)
         with composed_together(self._orthogonal_layers()):
-            return super().__call__(*args, **kwargs)
+            if len(parts := self._remat_graph()) > 1:
+                return run_in_parts(self, parts, inputs, operation_fn)
+            return super()._run_through_graph(inputs, operation_fn=operation_fn, **options)
 
     def train_step(self, *args: Any) -> Any:
         """As Keras' `train_step`; weights of one shape return to the manifold together."""
-        factors = [factor for layer in self._orthogonal_layers() for factor in layer.factors]
+        # Frozen ones are no variables of the optimiser, and on JAX have no value in its step.
+        factors = [
+            factor
+            for layer in self._orthogonal_layers()
+            for factor in layer.factors
+            if factor.trainable
+        ]
         with retracted_together(factors):
             return super().train_step(*args)
 
@@ -96,13 +117,28 @@ class LipschitzModel(WorkerSteps):
         # Not `max`: where either is NaN it may return the other, and certify with that.
         return by_design if by_design >= certified else certified
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As Keras' `compile`; certified metrics learn the model's constant here."""
+    def compile(self, *args: Any, remat_parts: int = 1, **kwargs: Any) -> None:
+        """As Keras' `compile`; certified metrics learn the model's constant here.
+
+        Args:
+            *args: As of `keras.Model.compile`.
+            remat_parts: In how many parts of about equal memory the network trains. From 2 on, a
+                training step keeps the activations between them and those of one part, and
+                computes each part a second time for its gradients (rematerialisation): less
+                memory, for the time of one more forward pass. The training is the same.
+            **kwargs: As of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a certified metric has a smaller constant, or `remat_parts` is below 1.
+        """
+        self._remat_parts = check_integer("remat_parts", remat_parts, minimum=1)
+        graph = cut_graph(self, remat_parts) if remat_parts > 1 else []
+        # As functions: Keras would track what is in a list of ours a second time.
+        self._remat_graph = lambda: graph
         names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         metrics = tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
         certified = [metric for metric in metrics if isinstance(metric, CertifiedMetric)]
-        # As a function: Keras would count the metrics in a list of ours a second time.
         self._certified_metrics = lambda: certified
         self._bind_metrics(certify=False)  # The weights are still to be trained, or loaded.
         super().compile(*args, **kwargs)
@@ -122,6 +158,10 @@ class LipschitzModel(WorkerSteps):
         changed = constant != getattr(self, "_bound_constant", constant)
         self._bound_constant = constant
         return changed
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "remat_parts": self._remat_parts} if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to whoever overrides `compile`.
