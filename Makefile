@@ -16,6 +16,8 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist
 
 # What has to give the same answers on the second Keras backend, beside the certificates.
 PORTABLE := attacks layers lipschitz losses smoothing
+PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
+	tests/models/test_remat_parts.py tests/models/test_training_together.py
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 
@@ -39,10 +41,11 @@ pytest: $(VENV)/.dev
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES)
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES:%=--ignore=%)
 
-# JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow.
+# JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow, and
+# of the parameter sets of each test two are run; see CONTRIBUTING.md.
 pytest-jax: $(VENV)/.dev
 	KERAS_BACKEND=jax $(PYTEST) tests/certificates
-	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%)
+	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE_PATHS)
 
 quickstart: $(VENV)/.core
 	$(BIN)/python examples/quickstart.py --toy

@@ -60,7 +60,8 @@ def training(found: Found) -> str:
         rows.append(
             [
                 setting["config"]
-                + ("" if setting["dtype"] == "float32" else f", {setting['dtype']}"),
+                + ("" if setting["dtype"] == "float32" else f", {setting['dtype']}")
+                + (f", in {parts} parts" if (parts := setting.get("remat_parts", 1)) > 1 else ""),
                 f"{setting['size']}x{setting['size']}",
                 str(setting["batch_size"]),
                 f"{seconds['DeepLabV3']['median']:.3g}",
@@ -74,9 +75,10 @@ def training(found: Found) -> str:
     return f"""{table(header, rows)}
 
 {where(found)}. Medians, and quartiles in brackets; a ratio is that of one turn, in which both
-networks train. Memory is the peak of a process that trains one of them, libraries included. The
-last column is the same architecture of orthogonium's adaptive orthogonal convolutions, MaxMin and
-BatchCentering2D over that of PyTorch's own layers, timed by turns in PyTorch after ours.
+networks train. Memory is the peak of a process that trains one of them, libraries included; with
+`in 4 parts` the Lipschitz network trains in less of it, see below. The last column is the same
+architecture of orthogonium's adaptive orthogonal convolutions, MaxMin and BatchCentering2D over
+that of PyTorch's own layers, timed by turns in PyTorch after ours.
 (`python benchmarks/training.py --torch PYTHON`)"""
 
 

@@ -48,12 +48,15 @@ class Setting(NamedTuple):
     turns: int
     steps: int
     dtype: str = "float32"
+    remat_parts: int = 1
 
 
 SETTINGS = {
     "S_128_8": Setting("S", 128, 8, turns=21, steps=3),
     "M1_128_30": Setting("M1", 128, 30, turns=5, steps=1),
     "M1_128_100": Setting("M1", 128, 100, turns=3, steps=1),
+    "S_512_4": Setting("S", 512, 4, turns=5, steps=1),
+    "S_512_4_in_4_parts": Setting("S", 512, 4, turns=5, steps=1, remat_parts=4),
 }
 GPU_SETTINGS = {
     f"M1_128_{batch}{suffix}": Setting("M1", 128, batch, turns=15, steps=20, dtype=dtype)
@@ -77,6 +80,8 @@ def network(name: str, setting: Setting, jit_compile: bool | str) -> Any:
         deel_seg.losses.TemperatureCrossentropy(20.0, ignore_class=255),
         jit_compile=jit_compile,
     )
+    if isinstance(model, deel_seg.LipschitzModel):
+        model.remat_parts = setting.remat_parts
     return model
 
 

@@ -33,7 +33,8 @@ from deel_seg.certificates import CRPA, CRS, PixelAccuracy, StabilityRadius
 from deel_seg.data import Augmentation
 from deel_seg.losses import HKR, CosineSimilarity, TemperatureCrossentropy
 
-PLACES = ("out", "strategy")
+# On other devices, or in parts, it is the same run.
+PLACES = ("out", "strategy", "remat_parts")
 STRATEGIES = ("none", "mirrored", "multi_worker", "data_parallel")
 TEST_SPLITS = {"cityscapes": "val"}  # the labels of its test split are not public
 
@@ -69,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--dtype", default="float32", help="dtype policy, such as mixed_bfloat16")
     add("--jit-compile", action="store_true", help="use XLA on a processor too, where it is slower")
+    add("--remat-parts", type=int, default=1, help="train in less memory, see LipschitzModel")
     add("--strategy", choices=STRATEGIES, default="none", help="over several devices, or machines")
     add("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -176,7 +178,6 @@ def build(arguments: argparse.Namespace, info: Any, steps: int) -> keras.Model:
 
 def claim_folder(arguments: argparse.Namespace) -> None:
     """Writes the arguments down, or refuses a folder that holds a run with others."""
-    # On other devices it is the same run.
     wanted = {key: value for key, value in vars(arguments).items() if key not in PLACES}
     wanted = json.loads(json.dumps(wanted))
     path = arguments.out / "arguments.json"
@@ -216,6 +217,10 @@ def train(arguments: argparse.Namespace, info: Any, splits: dict[str, str], team
     last = arguments.out / "last.keras"
     with team.scope():
         model = keras.models.load_model(last) if last.exists() else build(arguments, info, steps)
+    if isinstance(model, deel_seg.LipschitzModel):
+        model.remat_parts = arguments.remat_parts
+    elif arguments.remat_parts != 1:
+        raise SystemExit(f"--remat-parts is of Lipschitz networks. Received: {arguments.model}")
     epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
     if epoch:
         print(f"Going on after epoch {epoch} of {arguments.epochs}.")

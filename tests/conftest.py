@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -60,11 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skips, with the reason, what this machine cannot run."""
     missing = {}
     if keras.backend.backend() != "tensorflow" and not os.environ.get("DEEL_SEG_ALL"):
         missing["one_backend"] = "runs on TensorFlow; on every backend with DEEL_SEG_ALL=1"
+        deselect_parameters(config, items)
     if not HAS_GPU:
         missing["gpu"] = "no GPU on this machine"
     if real_data_folder() is None:
@@ -73,3 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in missing.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def deselect_parameters(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves each test its first and its last set of parameters: each is compiled anew."""
+    tests: dict[tuple[Path, str], list[pytest.Item]] = {}
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        tests.setdefault((item.path, name), []).append(item)
+    kept = {id(sets[place]) for sets in tests.values() for place in (0, -1)}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+    items[:] = [item for item in items if id(item) in kept]

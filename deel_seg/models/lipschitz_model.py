@@ -64,8 +64,8 @@ class LipschitzModel(WorkerSteps):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
-        self._remat_parts = 1
-        self._remat_graph: Callable[[], Sequence[GraphPart]] = tuple
+        self._remat_graph: Callable[[], Sequence[GraphPart]]
+        self.remat_parts = 1
 
     # Keras' own name, for what its `call` runs the graph with. Not `call` itself: by that of Keras
     # it is known that a model computes its graph and nothing else. Nor `__call__`, which Keras'
@@ -117,24 +117,30 @@ class LipschitzModel(WorkerSteps):
         # Not `max`: where either is NaN it may return the other, and certify with that.
         return by_design if by_design >= certified else certified
 
-    def compile(self, *args: Any, remat_parts: int = 1, **kwargs: Any) -> None:
-        """As Keras' `compile`; certified metrics learn the model's constant here.
+    @property
+    def remat_parts(self) -> int:
+        """In how many parts of about equal memory the network trains (rematerialisation); 1.
 
-        Args:
-            *args: As of `keras.Model.compile`.
-            remat_parts: In how many parts of about equal memory the network trains. From 2 on, a
-                training step keeps the activations between them and those of one part, and
-                computes each part a second time for its gradients (rematerialisation): less
-                memory, for the time of one more forward pass. The training is the same.
-            **kwargs: As of `keras.Model.compile`.
+        From 2 on, a training step keeps the activations that pass between parts and those of one
+        part, and computes each part a second time for its gradients: less memory, for the time of
+        one more forward pass. The training is the same. To be set before `fit`; it is saved with
+        what the model is compiled with.
 
         Raises:
-            ValueError: If a certified metric has a smaller constant, or `remat_parts` is below 1.
+            ValueError: If it is set below 1; and in training, if layers add losses of activations.
         """
-        self._remat_parts = check_integer("remat_parts", remat_parts, minimum=1)
-        graph = cut_graph(self, remat_parts) if remat_parts > 1 else []
-        # As functions: Keras would track what is in a list of ours a second time.
-        self._remat_graph = lambda: graph
+        return self._remat_parts
+
+    @remat_parts.setter
+    def remat_parts(self, count: int) -> None:
+        self._remat_parts = check_integer("remat_parts", count, minimum=1)
+        parts = cut_graph(self, count) if count > 1 else []
+        # As a function: Keras would track what is in a list of ours a second time.
+        self._remat_graph = lambda: parts
+        self.train_function = None
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' `compile`; certified metrics learn the model's constant here."""
         names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         metrics = tree.flatten([given.get("metrics"), given.get("weighted_metrics")])
@@ -161,11 +167,13 @@ class LipschitzModel(WorkerSteps):
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
-        return {**config, "remat_parts": self._remat_parts} if config else config
+        return {**config, "remat_parts": self.remat_parts} if config else config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to whoever overrides `compile`.
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.remat_parts = config.get("remat_parts", 1)
+        kept = {name: value for name, value in config.items() if name != "remat_parts"}
+        self.compile(**keras.saving.deserialize_keras_object(kept))
 
     def condense(self) -> None:
         """Fixes the kernels that inference uses, and divides each by its bound if that is above 1.
