@@ -3,7 +3,8 @@
 python benchmarks/report_performance.py            writes them, between their marks
 python benchmarks/report_performance.py --check    fails if they are not what the files give
 
-The files are those of benchmarks/training.py, inference.py, orthogonality.py and input_pipeline.py.
+The files are those of benchmarks/training.py, inference.py, orthogonality.py, input_pipeline.py and
+trainings.py.
 """
 
 from __future__ import annotations
@@ -140,6 +141,36 @@ flipped and recoloured by `deel_seg.data.load`: {found["ratio"]:.0f} times what 
 {where(found)}. (`python benchmarks/input_pipeline.py --root DIR`)"""
 
 
+def quality(found: Found) -> str:
+    """The same training before and after the step was made faster."""
+    header = ["", "epochs", "training, s", "pixel accuracy", "CRPA(0.1)"]
+    rows = [
+        [
+            name,
+            str(run["epochs"]),
+            f"{run['training_seconds']:.0f}",
+            f"{run['metrics']['pixel_accuracy']:.3f}",
+            f"{run['metrics']['crpa@0_1']:.3f}",
+        ]
+        for name, run in found.items()
+    ]
+    return f"""CamVid at 120x160, config S, on the test split, both on two cores:
+
+{table(header, rows)}
+
+(`python benchmarks/trainings.py camvid_s`, at the commits that added `benchmarks/results/camvid_s`
+and `camvid_s_again`)"""
+
+
+def trainings() -> list[Found]:
+    """The runs that `quality` compares, where both are there."""
+    runs = {"layer by layer": "camvid_s", "as it is now": "camvid_s_again"}
+    files = {name: RESULTS / folder / "results.json" for name, folder in runs.items()}
+    if not all(file.exists() for file in files.values()):
+        return []
+    return [{name: json.loads(file.read_text()) for name, file in files.items()}]
+
+
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
     parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
@@ -147,6 +178,7 @@ def page(text: str) -> str:
         file = RESULTS / f"{name}.json"
         parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
     parts["data"] = parts.pop("input_pipeline")
+    parts["quality"] = (quality, trainings())
     for name, (make, files) in parts.items():
         made = "\n\n".join(make(found) for found in files) or "Not measured yet."
         text = pages.Part(name, SCRIPT).replaced(text, made)

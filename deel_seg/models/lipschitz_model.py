@@ -22,7 +22,7 @@ from deel_seg.models.remat_parts import (
     GraphPart,
     cut_graph,
     run_in_parts,
-    told_to_train,
+    trains,
 )
 from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
@@ -70,15 +70,15 @@ class LipschitzModel(WorkerSteps):
     # Keras' own name, for what its `call` runs the graph with. Not `call` itself: by that of Keras
     # it is known that a model computes its graph and nothing else. Nor `__call__`, which Keras'
     # trainer for JAX goes around.
-    def _run_through_graph(self, inputs: Any, operation_fn: Any = None, **options: Any) -> Any:
+    def _run_through_graph(self, inputs: Any, *args: Any, **options: Any) -> Any:
         """As Keras'; in training the kernels of one shape are composed together."""
-        if operation_fn is None or not told_to_train(operation_fn):
-            options |= {} if operation_fn is None else {"operation_fn": operation_fn}
-            return super()._run_through_graph(inputs, **options)
+        operation_fn = options.get("operation_fn")
+        if operation_fn is None or not trains(inputs, operation_fn):
+            return super()._run_through_graph(inputs, *args, **options)
         with composed_together(self._orthogonal_layers()):
             if len(parts := self._remat_graph()) > 1:
                 return run_in_parts(self, parts, inputs, operation_fn)
-            return super()._run_through_graph(inputs, operation_fn=operation_fn, **options)
+            return super()._run_through_graph(inputs, *args, **options)
 
     def train_step(self, *args: Any) -> Any:
         """As Keras' `train_step`; weights of one shape return to the manifold together."""

@@ -131,17 +131,23 @@ def _elements(tensor: keras.KerasTensor) -> int:
     return total
 
 
-def told_to_train(operation_fn: OperationFunction) -> bool:
-    """Whether the layers of a graph are called with `training=True`."""
+def trains(inputs: Any, operation_fn: OperationFunction) -> bool:
+    """Whether the layers of a graph are called on tensors with `training=True`.
+
+    Args:
+        inputs: What the graph is given; of symbolic tensors nothing is computed.
+        operation_fn: From a layer to what Keras calls in its place.
+    """
+    if any(
+        tensor is None or isinstance(tensor, keras.KerasTensor) for tensor in tree.flatten(inputs)
+    ):
+        return False
 
     class Told:
         _call_context_args = ("training",)
 
         def __call__(self, **options: Any) -> Any:
             return options
-
-        def compute_output_spec(self) -> Any:
-            return {}  # Symbolic: nobody trains.
 
     return operation_fn(Told())().get("training") is True
 
