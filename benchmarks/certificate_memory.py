@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.certificate_candidates import BACKEND, candidates  # noqa: E402
 from benchmarks.certificate_logits import draw  # noqa: E402
+from benchmarks.machine import process_bytes  # noqa: E402
 
 # Every buffer of 128 KiB or more is mapped, and given back when it is freed. TensorFlow would keep
 # what the first call leaves behind, for the second one to use unseen.
@@ -36,24 +37,13 @@ def peak_of(name: str, size: str, classes: int, kind: str) -> dict[str, Any]:
     return json.loads(output.splitlines()[-1])
 
 
-def status(field: str) -> int:
-    """Bytes of a field of the process status, `VmRSS` now or `VmHWM` at most.
-
-    Not `ru_maxrss` of getrusage: it cannot be reset, and starts at what the parent process held.
-    """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"The process status has no {field}.")
-
-
 def peak_on_host(call: Callable[[], object]) -> int:
     """Bytes that a call takes at most beyond what is held before it; it is called twice."""
     call()
     Path("/proc/self/clear_refs").write_text("5")  # The peak is now what is held now.
-    before = status("VmRSS")
+    before = process_bytes("VmRSS")
     result = call()
-    peak = status("VmHWM") - before
+    peak = process_bytes("VmHWM") - before
     del result
     return peak
 

@@ -51,6 +51,17 @@ def available_bytes(backend: str) -> int:
     return int(0.9 * 1024 * int(fields["MemAvailable"].split()[0]))
 
 
+def process_bytes(field: str) -> int:
+    """Bytes of a field of the process status, `VmRSS` now or `VmHWM` at most.
+
+    Not `ru_maxrss` of getrusage: it cannot be reset, and starts at what the parent process held.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"The process status has no {field}.")
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from benchmarks.kept_settings import measure_missing  # noqa: E402
+from benchmarks.machine import process_bytes  # noqa: E402
 from benchmarks.orthogonium_training import summary  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -154,8 +155,6 @@ def times(setting: Setting, jit_compile: bool | str) -> dict[str, Any]:
 
 def peak_bytes(name: str, setting: Setting, jit_compile: bool | str) -> dict[str, int]:
     """Largest memory of this process: before the network is built, and after some steps."""
-    import resource
-
     import keras
 
     def largest() -> int:
@@ -165,7 +164,7 @@ def peak_bytes(name: str, setting: Setting, jit_compile: bool | str) -> dict[str
             stats = jax.local_devices()[0].memory_stats()
             if stats:
                 return int(stats["peak_bytes_in_use"])
-        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return process_bytes("VmHWM")
 
     keras.ops.sum(keras.ops.ones(8))
     before = largest()

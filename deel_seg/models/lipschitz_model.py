@@ -18,12 +18,8 @@ from deel_seg.lipschitz import (
     certified_lipschitz_constant,
     lipschitz_bound,
 )
-from deel_seg.models.remat_parts import (
-    GraphPart,
-    cut_graph,
-    run_in_parts,
-    trains,
-)
+from deel_seg.models.graph_parts import GraphPart, cut_graph
+from deel_seg.models.remat_parts import run_in_parts, trains
 from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network

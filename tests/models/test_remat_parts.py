@@ -14,7 +14,7 @@ import deel_seg
 from deel_seg.layers import MaxMin, OrthogonalConv2D, kernels_together
 from deel_seg.losses import TemperatureCrossentropy
 from deel_seg.models import remat_parts
-from deel_seg.models.remat_parts import cut_graph
+from deel_seg.models.graph_parts import GraphPart, cut_graph
 
 CONFIG = {"widths": [4, 8], "convolutions": 3}
 GENERATOR = np.random.default_rng(0)
@@ -84,13 +84,13 @@ def test_a_part_without_its_kernels_gradient_is_noticed(monkeypatch: Any) -> Non
 
 def test_parts_are_used_in_training_alone(monkeypatch: Any) -> None:
     runs: list[int] = []
-    run = remat_parts.GraphPart.run
+    run = GraphPart.run
 
     def counted(part: Any, *args: Any) -> Any:
         runs.append(id(part))
         return run(part, *args)
 
-    monkeypatch.setattr(remat_parts.GraphPart, "run", counted)
+    monkeypatch.setattr(GraphPart, "run", counted)
     model = fcn()
     model.compile("sgd", TemperatureCrossentropy(5.0))
     model.remat_parts = 3
