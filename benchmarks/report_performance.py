@@ -3,8 +3,8 @@
 python benchmarks/report_performance.py            writes them, between their marks
 python benchmarks/report_performance.py --check    fails if they are not what the files give
 
-The files are those of benchmarks/training.py, inference.py, orthogonality.py, input_pipeline.py and
-trainings.py.
+The files are those of benchmarks/training.py, inference.py, orthogonality.py, input_pipeline.py,
+certified_fit.py and trainings.py.
 """
 
 from __future__ import annotations
@@ -162,6 +162,23 @@ def quality(found: Found) -> str:
 and `camvid_s_again`)"""
 
 
+def certified_fit(found: Found) -> str:
+    """What `model.fit` reported."""
+    header = ["epoch", "s", "validation accuracy", "CRPA(0.1)", "stability@50"]
+    names = ("val_pixel_accuracy", "val_crpa", "val_stability@50")
+    rows = [
+        [str(epoch), f"{row['seconds']:.3g}", *(f"{row[name]:.3f}" for name in names)]
+        for epoch, row in enumerate(found["history"], 1)
+    ]
+    size = found["size"]
+    return f"""Config S on {found["images"]} drawn images of {size}x{size}, in batches of
+{found["batch_size"]}; the first epoch compiles.
+
+{table(header, rows)}
+
+{where(found)}. (`python benchmarks/certified_fit.py`)"""
+
+
 def trainings() -> list[Found]:
     """The runs that `quality` compares, where both are there."""
     runs = {"layer by layer": "camvid_s", "as it is now": "camvid_s_again"}
@@ -177,6 +194,7 @@ def page(text: str) -> str:
     for name, make in (("orthogonality", orthogonality), ("input_pipeline", data)):
         file = RESULTS / f"{name}.json"
         parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
+    parts["fit"] = (certified_fit, read("certified_fit"))
     parts["data"] = parts.pop("input_pipeline")
     parts["quality"] = (quality, trainings())
     for name, (make, files) in parts.items():

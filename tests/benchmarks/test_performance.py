@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deel_seg
-from benchmarks import inference, orthogonality, report_performance, training
+from benchmarks import certified_fit, inference, orthogonality, report_performance, training
 from deel_seg.parametrizations import adaptive_orthogonal
 
 
@@ -49,6 +49,26 @@ def test_inference_times_all_against_the_twin(folder: Path, monkeypatch: Any) ->
     assert set(setting["times_the_twin"]) == {
         "twin", "network", "exported", "network without certificates",
     }  # fmt: skip
+
+
+def test_a_fit_reports_certificates(folder: Path, monkeypatch: Any) -> None:
+    file = folder / "certified_fit_tensorflow.json"
+    small = ("--size", "16", "--batch-size", "2", "--images", "8", "--epochs", "2")
+    run(certified_fit, monkeypatch, *small, "--out", str(file))
+    history = json.loads(file.read_text())["history"]
+    assert len(history) == 2
+    for row in history:
+        assert 0 <= row["val_crpa"] <= row["val_pixel_accuracy"] <= 1
+        assert row["val_stability@50"] > 0 and row["seconds"] > 0
+
+
+def test_peak_memory_is_that_of_the_process_alone() -> None:
+    held = np.ones(2**27)  # A gigabyte, which a process started from here must not count.
+    setting = training.Setting("S", 16, 1, turns=1, steps=1)
+    found = training.memory(setting, "auto")
+    assert held.all()
+    peaks = [each["peak"] for each in found["bytes"].values()]
+    assert max(peaks) < training.process_bytes("VmRSS")
 
 
 def test_orthogonality_sees_a_kernel_that_is_not(monkeypatch: Any) -> None:
