@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from deel_seg._backend import with_gradient
 from deel_seg._checks import received
 from deel_seg.layers.lipschitz_layer import LipschitzLayer
 
@@ -41,7 +42,7 @@ class PairSorting(LipschitzLayer):
         """What `split` takes apart."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        @ops.custom_gradient
+        @with_gradient
         def sort(inputs: Tensor) -> tuple[Tensor, Any]:
             first, second = self.split(inputs)
             ordered = [ops.maximum(first, second), ops.minimum(first, second)]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from deel_seg._backend import with_gradient
 from deel_seg._checks import check_real
 from deel_seg._replicas import replica_sum
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
@@ -120,7 +121,7 @@ def _centered(inputs: Tensor, shift: Tensor, count: Tensor) -> Tensor:
     what the bias sums already.
     """
 
-    @ops.custom_gradient
+    @with_gradient
     def shifted(inputs: Tensor, shift: Tensor, count: Tensor) -> tuple[Tensor, Any]:
         def gradient(*upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             (direction,) = upstream
