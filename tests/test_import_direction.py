@@ -10,10 +10,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "deel_seg"
 
 # What each part may import from the library besides itself.
-BASE = {"_checks", "_backend"}
+BASE = {"_checks", "_backend", "_derivatives"}
 ALLOWED = {
     "_checks": set(),
     "_backend": {"_checks"},
+    "_derivatives": {"_backend"},
     "_devices": BASE,
     "_replicas": BASE,
     "_parts": {"_checks"},

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._backend import with_gradient
 from deel_seg._checks import received
+from deel_seg._derivatives import with_gradient
 from deel_seg.layers.lipschitz_layer import LipschitzLayer
 
 Tensor = Any

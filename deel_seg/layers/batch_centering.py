@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._backend import with_gradient
 from deel_seg._checks import check_real
+from deel_seg._derivatives import with_gradient
 from deel_seg._replicas import replica_sum
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import vjp
 from deel_seg._checks import received
+from deel_seg._derivatives import vjp
 from deel_seg.layers.kernels_together import composed_kernel
 from deel_seg.layers.lipschitz_layer import Condensable, LipschitzLayer
 from deel_seg.layers.stored_weights import CHECKSUM, add_checksum, without_checksum

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, compiled, jvp, vjp
+from deel_seg._backend import accumulation_dtype, compiled
 from deel_seg._checks import check_integer, received
+from deel_seg._derivatives import jvp, vjp
 from deel_seg.lipschitz.precision import in_float64
 
 Tensor = Any

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import vjp
+from deel_seg._derivatives import vjp
 from tests.linear_map import call, exceeds, matrix_of
 
 HALF_PRECISION = ("mixed_float16", "mixed_bfloat16")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from deel_seg._backend import vjp
+from deel_seg._derivatives import vjp
 from deel_seg.layers import OrthogonalConv2D, OrthogonalConv2DTranspose
 from deel_seg.parametrizations import orthonormality_error
 from tests.layers.contract import functional, train

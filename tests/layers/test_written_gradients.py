@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from deel_seg import layers
-from deel_seg._backend import jvp, vjp
+from deel_seg._derivatives import jvp, vjp
 
 # Whole numbers, many of them equal: every sum below is exact.
 GENERATOR = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from deel_seg._backend import vjp
+from deel_seg._derivatives import vjp
 from deel_seg.losses import CosineSimilarity
 from tests.losses import reference
 from tests.losses.reference import BINARY_LABELS, BINARY_LOGITS, LABELS, LOGITS, VOID_LABELS

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, vjp
+from deel_seg._backend import compiled
+from deel_seg._derivatives import vjp
 from deel_seg.layers.orthogonal_kernel import OrthogonalKernelLayer
 from tests.linear_map import call
 

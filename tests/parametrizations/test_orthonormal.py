@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from deel_seg._backend import vjp
+from deel_seg._derivatives import vjp
 from deel_seg.parametrizations import (
     Orthonormal,
     OrthonormalInitializer,
