@@ -34,7 +34,7 @@ from keras import ops  # noqa: E402
 import deel_seg  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
 from benchmarks.reference_smoothing import certify_pixel_by_pixel  # noqa: E402
-from deel_seg._backend import compiled_inference  # noqa: E402
+from deel_seg._inference import compiled_inference  # noqa: E402
 from deel_seg.certificates import worst_case_pixel_accuracy  # noqa: E402
 from deel_seg.smoothing import SegCertify, probability_for  # noqa: E402
 

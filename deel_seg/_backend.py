@@ -1,7 +1,7 @@
 """What `keras.ops` cannot express: compilation, exact products, bit patterns.
 
-With `_derivatives`: everything else in the library is written with `keras.ops` and runs on
-TensorFlow and on JAX.
+With `_derivatives` and `_inference`: everything else in the library is written with `keras.ops`
+and runs on TensorFlow and on JAX.
 """
 
 from __future__ import annotations
@@ -131,60 +131,6 @@ def segment_sum(values: Any, segments: Any, num_segments: Any) -> Any:
         return tf.math.unsorted_segment_sum(values, segments, num_segments)
     kept = jax.numpy.where(segments < 0, num_segments, segments)
     return jax.numpy.zeros((num_segments,), values.dtype).at[kept].add(values, mode="drop")
-
-
-def compiled_inference(model: keras.Model) -> Callable[[Any], Any]:
-    """`model(images, training=False)`, compiled as `model` is, on the weights of the moment.
-
-    Unlike `predict` it leaves the outputs where they were computed.
-    """
-    if model.run_eagerly:
-        return lambda images: model(images, training=False)
-    if IS_TENSORFLOW:
-        return tf.function(
-            lambda images: model(images, training=False),
-            jit_compile=model.jit_compile,
-            reduce_retracing=True,
-            autograph=False,
-        )
-
-    @jax.jit
-    def infer(trainable: list[Any], other: list[Any], images: Any) -> Any:
-        return model.stateless_call(trainable, other, images, training=False)[0]
-
-    def call(images: Any) -> Any:
-        variables = (model.trainable_variables, model.non_trainable_variables)
-        return infer(*([variable.value for variable in group] for group in variables), images)
-
-    return call
-
-
-def inference_of(
-    network: Callable[[Any], Any], *, movable: bool = False
-) -> tuple[Callable[[Any, Any], Any], Callable[[], Any]]:
-    """A network at inference as a function to compile, of its weights and of images.
-
-    Args:
-        network: A Keras model, or a function that holds its weights, if it has some, itself.
-        movable: Whether the weights of a Keras model may be given as copies on another device.
-
-    Returns:
-        The function, and one that returns the weights of the moment to call it with. TensorFlow
-        reads variables whenever a compiled function runs; JAX would keep their values.
-    """
-    if not isinstance(network, keras.Model):
-        return lambda _, images: network(images), lambda: ()
-    if IS_TENSORFLOW and not movable:
-        return lambda _, images: network(images, training=False), lambda: ()
-
-    def apply(weights: Any, images: Any) -> Any:
-        return network.stateless_call(*weights, images, training=False)[0]
-
-    def weights() -> Any:
-        groups = (network.trainable_variables, network.non_trainable_variables)
-        return tuple([variable.value for variable in group] for group in groups)
-
-    return apply, weights
 
 
 def stateless_normal(shape: Sequence[int], seed: Any) -> Any:

@@ -10,11 +10,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "deel_seg"
 
 # What each part may import from the library besides itself.
-BASE = {"_checks", "_backend", "_derivatives"}
+BASE = {"_checks", "_backend", "_derivatives", "_inference"}
 ALLOWED = {
     "_checks": set(),
     "_backend": {"_checks"},
     "_derivatives": {"_backend"},
+    "_inference": {"_backend"},
     "_devices": BASE,
     "_replicas": BASE,
     "_parts": {"_checks"},
@@ -33,6 +34,7 @@ ALLOWED = {
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},
     "export": BASE | {"certificates", "lipschitz", "vanilla", "models"},
+    "folders": BASE | {"_parts", "certificates", "data", "evaluation", "export"},
 }
 
 

@@ -17,7 +17,7 @@ from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import lipschitz, polyps_lipnet
 from benchmarks.paper.scales import Pictures, Scale
 from benchmarks.report import table
-from deel_seg._backend import compiled_inference
+from deel_seg._inference import compiled_inference
 
 POLYP = 1
 MANY = 32  # Images to choose from.

@@ -21,7 +21,7 @@ from benchmarks.paper.runway_attack import (
     up_to_budget,
 )
 from benchmarks.paper.runway_settings import Runway
-from deel_seg._backend import compiled_inference
+from deel_seg._inference import compiled_inference
 
 
 def measure(

@@ -11,7 +11,7 @@ from benchmarks.paper import published
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import polyps_lipnet
 from benchmarks.report import table
-from deel_seg._backend import compiled_inference
+from deel_seg._inference import compiled_inference
 from deel_seg.certificates import fnr_radius, worst_case_fnr
 
 POLYP = 1

@@ -12,7 +12,7 @@ from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import scenes_lipnet
 from benchmarks.paper.plots import plot
 from benchmarks.report import table
-from deel_seg._backend import compiled_inference
+from deel_seg._inference import compiled_inference
 from deel_seg.certificates import CertifiedIoUCurve
 
 

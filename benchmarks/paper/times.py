@@ -11,7 +11,7 @@ from keras import ops
 
 from benchmarks.reference_smoothing import certify_pixel_by_pixel
 from benchmarks.smoothing import median_seconds
-from deel_seg._backend import compiled_inference
+from deel_seg._inference import compiled_inference
 from deel_seg.certificates import worst_case_pixel_accuracy
 from deel_seg.smoothing import SegCertify, probability_for
 

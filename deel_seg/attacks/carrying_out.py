@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, inference_of
+from deel_seg._backend import compiled
 from deel_seg._checks import received
 from deel_seg._derivatives import value_and_gradient
+from deel_seg._inference import inference_of
 from deel_seg.attacks.ball import exact_norms, exactly_inside, norms_above
 from deel_seg.attacks.contract import AttackResult, Given, Search, Seen, State
 from deel_seg.attacks.envelope import Envelope, share_left

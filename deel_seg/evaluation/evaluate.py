@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, compiled_inference, inference_of
+from deel_seg._backend import compiled
 from deel_seg._checks import check_integer, received
 from deel_seg._devices import check_devices, moved
+from deel_seg._inference import compiled_inference, inference_of
 from deel_seg.attacks import Attack, AttackSuite
 from deel_seg.certificates import CertifiedIoUCurve
 from deel_seg.certificates.budgets import check_budgets

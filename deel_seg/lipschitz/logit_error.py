@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled_inference
 from deel_seg._checks import check_integer
+from deel_seg._inference import compiled_inference
 from deel_seg.lipschitz.estimated_bound import check_images
 from deel_seg.lipschitz.graph import single_graph
 from deel_seg.lipschitz.precision import in_float64

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled, inference_of, stateless_normal
+from deel_seg._backend import compiled, stateless_normal
 from deel_seg._devices import moved, on_device
+from deel_seg._inference import inference_of
 
 Tensor = Any
 

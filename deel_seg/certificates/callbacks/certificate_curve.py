@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from deel_seg._backend import compiled_inference
 from deel_seg._checks import check_choice, check_integer, check_real, received
+from deel_seg._inference import compiled_inference
 from deel_seg._replicas import is_chief
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.callbacks.curve_columns import column_names, scalars, table
