@@ -43,7 +43,7 @@ class PartsFolder:
         if self.folder is None:
             return
         path = self.file(self.folder, number)
-        with _whole(path) as file:
+        with whole(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
 
     def load(self, number: int) -> Arrays:
@@ -69,7 +69,7 @@ class PartsFolder:
         path = self.folder / f"{name}.npy"
         logits = ops.convert_to_numpy(model(ops.convert_to_tensor(images)))
         if not path.exists():
-            with _whole(path) as file:
+            with whole(path) as file:
                 np.save(file, logits, allow_pickle=False)
         elif not _alike(np.load(path), logits):
             raise ValueError(
@@ -119,7 +119,7 @@ def weights_fingerprint(model: Any) -> str | None:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
+def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, that is there only once all of it is."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:

@@ -9,7 +9,7 @@ from deel_seg._checks import check_integer, received
 from deel_seg.data.dataset_info import VOID, DatasetInfo, distinct_colours
 from deel_seg.data.examples import Examples
 from deel_seg.data.pairs import examples_of, find_root, pair_by_stem, require
-from deel_seg.data.read import IndexLabels, identity_mapping
+from deel_seg.data.read import IndexLabels, check_mapping
 
 LAYOUT = (
     "{split}/images/ and {split}/masks/ with files of the same names; or images/ and masks/, "
@@ -58,16 +58,7 @@ def open_split(
         palette_indices: Whether masks with a colour palette may be read by their numbers.
     """
     info = describe(num_classes=num_classes, class_names=class_names)
-    if mapping is None:
-        mapping = identity_mapping(num_classes)
-    if any(
-        value not in range(256) or (label not in range(num_classes) and label != VOID)
-        for value, label in mapping.items()
-    ):
-        raise ValueError(
-            f"`mapping` must take values 0-255 to labels 0-{num_classes - 1} or to 255, void. "
-            f"{received(mapping=dict(mapping))}"
-        )
+    mapping = check_mapping("mapping", mapping, num_classes)
     base = find_root(info.name, root, (), LAYOUT)
     folder = base if split == "all" and (base / "images").is_dir() else base / split
     if not folder.is_dir():

@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from deel_seg._checks import received
 from deel_seg.data.dataset_info import VOID
 from deel_seg.data.examples import Pixels
 
 # Pillow clips these to 8 bits without a word when asked for RGB.
-_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _INDEX_MODES = ("L", "1", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -66,7 +67,7 @@ class ThresholdLabels:
     threshold: int = 128
 
     def __call__(self, label: Image.Image, source: Path | str) -> Pixels:
-        if label.mode in _DEEP_MODES:
+        if label.mode in DEEP_MODES:
             raise ValueError(
                 f"Label file {source} has mode {label.mode}; expected 8 bits a channel."
             )
@@ -122,7 +123,7 @@ def join(
         ValueError: If the two sizes differ, the image is deeper than 8 bits, or the labels
             are not what `decoder` expects.
     """
-    if image.mode in _DEEP_MODES:
+    if image.mode in DEEP_MODES:
         raise ValueError(f"Image {sources[0]} has mode {image.mode}; expected 8 bits a channel.")
     if image.size != label.size:
         raise ValueError(
@@ -144,6 +145,21 @@ def join(
 def identity_mapping(num_classes: int) -> dict[int, int]:
     """Returns the mapping of files that hold the labels themselves and 255 for void."""
     return {**{value: value for value in range(num_classes)}, VOID: VOID}
+
+
+def check_mapping(name: str, mapping: Mapping[int, int] | None, num_classes: int) -> dict[int, int]:
+    """The label of each value a file may hold; the labels themselves for None; or raises."""
+    if mapping is None:
+        return identity_mapping(num_classes)
+    if any(
+        value not in range(256) or (label not in range(num_classes) and label != VOID)
+        for value, label in mapping.items()
+    ):
+        raise ValueError(
+            f"`{name}` must take values 0-255 to labels 0-{num_classes - 1} or to 255, void. "
+            f"{received(**{name: dict(mapping)})}"
+        )
+    return dict(mapping)
 
 
 def _open(path: Path) -> Image.Image:

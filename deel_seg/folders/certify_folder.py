@@ -1,0 +1,187 @@
+"""A folder of pictures, certified one by one, to be gone on with after a stop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from deel_seg._checks import check_integer, check_real, received
+from deel_seg.certificates.budgets import check_budgets
+from deel_seg.certificates.objectives import exact_fraction
+from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check_mapping
+from deel_seg.folders.kept import Kept
+from deel_seg.folders.measure import Measure
+from deel_seg.folders.network import open_predictor
+from deel_seg.folders.pictures import Picture, find_labels, find_pictures
+from deel_seg.folders.reading import batches_of, read_ahead, read_unless_kept
+from deel_seg.folders.results import FolderCertificates, Totals, row_of, summarised, write
+from deel_seg.folders.tiles import Tiling, smallest_multiple
+
+
+def certify_folder(
+    model: Any,
+    images: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    eps: Sequence[float],
+    labels: str | os.PathLike[str] | None = None,
+    label_mapping: Mapping[int, int] | None = None,
+    label_threshold: int | None = None,
+    fractions: Sequence[Any] = (0.5,),
+    certified_iou: bool = False,
+    tile: tuple[int, int] | None = None,
+    overlap: int = 0,
+    padding: float = 0.0,
+    batch_size: int = 1,
+    verbose: int = 1,
+) -> FolderCertificates:
+    """Certifies every picture below a folder, of any size, and writes what was found.
+
+    Pictures are given to the network in their own size, as 8 bits in `[0, 1]`: budgets are l2 norms
+    over all their pixels and channels in that unit. Where the network's strides do not divide the
+    size, a picture is filled up at the bottom and on the right, which leaves the constant as it is;
+    with `tile` it is certified in parts, whose overlap makes the constant larger
+    (`deel_seg.folders.tiles`).
+
+    A picture that cannot be read is left out and listed. What was found of the others is kept at
+    once: called again with the same arguments after a stop, only what is missing, or was changed,
+    is certified, and the files are those of a run in one go.
+
+    Args:
+        model: See `open_predictor`.
+        images: The folder; folders in it are looked through too.
+        out: Where to write `results.csv`, a row for each picture; `results.parquet`, the same, if
+            pyarrow is installed; `summary.json`, what holds for all of them; and
+            `maps/NAME.npz` with the predicted classes and the radius of each pixel.
+        eps: Budgets, different ones `>= 0`.
+        labels: Folder of label files of the pictures' names: one channel of class numbers, 255 for
+            void. Pictures without one are certified without labels.
+        label_mapping: The class of each value that label files hold, 255 for void; by default they
+            hold the classes themselves.
+        label_threshold: For labels that are grey pictures: 1 where at least this, else 0.
+        fractions: Shares of the predictions that stability radii are about.
+        certified_iou: Whether to certify the IoU of each class over all pictures with labels,
+            which takes longer than all the rest.
+        tile: `(height, width)` of parts that a picture is cut into; None for none, but for a
+            network of fixed size, which takes that.
+        overlap: Pixels that tiles look at beyond their own on every inner side.
+        padding: What pictures are filled up with, in `[0, 1]`.
+        batch_size: Pictures of one size that are certified together.
+        verbose: 1 shows a progress bar.
+
+    Returns:
+        The rows, the summary, and which pictures were refused.
+
+    Raises:
+        RefusedModel: If no certified network can be read from `model`.
+        ValueError: If an argument is not as described, no picture was found, or `out` holds the
+            certificates of another model or other settings.
+
+    Example:
+    >>> import tempfile, numpy as np, deel_seg
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> model = deel_seg.LipDeepLabV3({"widths": [8], "aspp_rates": [2]}, num_classes=3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = np.random.default_rng(0).integers(0, 256, (13, 20, 3), "uint8")
+    ...     Image.fromarray(drawn).save(Path(folder) / "drawn.png")
+    ...     found = deel_seg.folders.certify_folder(
+    ...         model, folder, Path(folder) / "out", eps=[0.0, 0.1], verbose=0)
+    >>> found.rows[0]["image"], found.rows[0]["height"], found.rows[0]["crs@0"]
+    ('drawn.png', 13, 1.0)
+    """
+    budgets = check_budgets(eps)
+    shares = [exact_fraction("fractions", each, allow_zero=False) for each in fractions]
+    batch_size = check_integer("batch_size", batch_size, minimum=1)
+    padding = check_real("padding", padding, minimum=0.0, maximum=1.0)
+    pictures = find_pictures(images)
+    label_files = {} if labels is None else find_labels(labels, pictures)
+    predictor = open_predictor(model)
+    tiling = _tiling(predictor.network, tile, overlap)
+    measure = Measure(predictor, tiling, budgets, shares, padding, certified_iou=certified_iou)
+    decoder = _decoder(label_mapping, label_threshold, measure.num_classes)
+    kept = Kept(
+        Path(out),
+        {
+            "eps": budgets,
+            "fractions": [str(share) for share in shares],
+            "labels": labels is not None,
+            "decoder": repr(decoder),
+            "certified_iou": certified_iou,
+            "tile": tiling.tile,
+            "overlap": overlap,
+            "padding": padding,
+            "batch_size": batch_size,
+            "network": predictor.manifest.network,
+            "weights_sha256": predictor.manifest.weights_sha256,
+            "lipschitz_constant": predictor.manifest.lipschitz_constant,
+            "constant_obtained": predictor.manifest.obtained,
+            "logit_tolerance": predictor.manifest.logit_tolerance,
+        },
+    )
+    channels = int(predictor.network.input_shape[-1])
+    bar = keras.utils.Progbar(len(pictures), verbose=verbose, unit_name="image")
+    refused: dict[str, str] = {}
+    with ThreadPoolExecutor(2) as pool:
+        for names, results in read_ahead(
+            pool,
+            batches_of(pictures, batch_size),
+            lambda name: read_unless_kept(name, pictures, label_files, decoder, channels, kept),
+        ):
+            _certify_batch(names, results, measure, kept, refused)
+            bar.add(len(names))
+    rows, totals = [], Totals(measure)
+    for name in pictures:
+        if name not in refused:
+            note, found = kept.load(name)
+            rows.append(row_of(name, note, found, measure.eps))
+            totals.add(found)
+    summary = summarised(rows, refused, totals, kept.settings)
+    certificates = FolderCertificates(rows, refused, summary, Path(out))
+    write(certificates)
+    return certificates
+
+
+def _tiling(network: keras.Model, tile: Any, overlap: int) -> Tiling:
+    multiple = smallest_multiple(network)
+    fixed = tuple(network.input_shape[1:3])
+    if tile is None and None not in fixed:
+        tile = fixed
+    return Tiling(multiple, None if tile is None else (int(tile[0]), int(tile[1])), overlap)
+
+
+def _decoder(
+    mapping: Mapping[int, int] | None, threshold: int | None, num_classes: int
+) -> LabelDecoder:
+    if threshold is None:
+        return IndexLabels.of(check_mapping("label_mapping", mapping, num_classes))
+    if mapping is not None:
+        raise ValueError(
+            "`label_mapping` and `label_threshold` are for different label files: give one. "
+            + received(label_mapping=dict(mapping), label_threshold=threshold)
+        )
+    return ThresholdLabels(check_integer("label_threshold", threshold, minimum=1))
+
+
+def _certify_batch(
+    names: list[str], results: list[Any], measure: Measure, kept: Kept, refused: dict[str, str]
+) -> None:
+    wanted = {}
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, Picture):
+            wanted[name] = result
+        elif result is not None:
+            refused[name] = str(result)
+    if not wanted:
+        return
+    found = measure(
+        [picture.pixels for picture in wanted.values()],
+        [picture.labels for picture in wanted.values()],
+    )
+    for (name, picture), values in zip(wanted.items(), found, strict=True):
+        kept.keep(name, picture, values)

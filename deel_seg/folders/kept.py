@@ -1,0 +1,66 @@
+"""What was found of each picture of a folder, kept so that a run can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deel_seg._checks import received
+from deel_seg._parts import whole
+from deel_seg.folders.measure import Measured
+from deel_seg.folders.pictures import Picture
+
+
+class Kept:
+    """What was found of each picture, in a file of its own.
+
+    Args:
+        folder: As given to `certify_folder`.
+        settings: What the values depend on.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.settings = json.loads(json.dumps(settings))
+        self._maps = folder / "maps"
+        self._maps.mkdir(parents=True, exist_ok=True)
+        path = folder / "settings.json"
+        if not path.exists():
+            with whole(path) as file:
+                file.write((json.dumps(self.settings, indent=1) + "\n").encode())
+        there = json.loads(path.read_text())
+        for name in {**there, **self.settings}:
+            if there.get(name) != self.settings.get(name):
+                raise ValueError(
+                    f"`out` holds certificates of something else: its `{name}` is "
+                    f"{there.get(name)!r}, and asked for is {self.settings.get(name)!r}. Choose "
+                    f"another folder. {received(out=str(folder))}"
+                )
+
+    def has(self, name: str, digest: str) -> bool:
+        """Whether a picture of these bytes was certified."""
+        path = self._file(name)
+        if not path.exists():
+            return False
+        with np.load(path) as file:
+            return str(file["digest"]) == digest
+
+    def keep(self, name: str, picture: Picture, found: Measured) -> None:
+        """Keeps what was found; a kill while writing leaves nothing."""
+        path = self._file(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as file:
+            arrays: dict[str, Any] = {"digest": picture.digest, "note": picture.note, **found}
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def load(self, name: str) -> tuple[str, Measured]:
+        """The note of a picture, and what was found of it."""
+        with np.load(self._file(name)) as file:
+            found = {key: file[key] for key in file.files}
+        found.pop("digest")
+        return str(found.pop("note")), found
+
+    def _file(self, name: str) -> Path:
+        return self._maps / f"{name}.npz"

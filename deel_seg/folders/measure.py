@@ -1,0 +1,196 @@
+"""What is certified of one picture: by its logits, whatever its size."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from deel_seg._backend import compiled
+from deel_seg._inference import compiled_inference
+from deel_seg.certificates import (
+    CertifiedIoUCurve,
+    pixel_radius,
+    stability_radius,
+    worst_case_pixel_accuracy,
+    worst_case_stability,
+)
+from deel_seg.certificates.pixels import label_count, predicted_class
+from deel_seg.data.dataset_info import VOID
+from deel_seg.export import CertifiedPredictor
+from deel_seg.folders.tiles import Tiling, pad
+
+Tensor = Any
+Measured = dict[str, np.ndarray]
+
+CURVE = "curve/"  # Before the names of what is added up over all pictures.
+
+
+class Measure:
+    """Certifies pictures, a few of one size at a time.
+
+    What is certified of an image does not depend on where its pixels lie. So they are laid in one
+    row, filled up to one of few lengths, for which the certificates are compiled once.
+
+    Args:
+        predictor: The network, its constant and the tolerance of its logits.
+        tiling: How images are given to it.
+        eps: Budgets.
+        fractions: Shares of the pixels of stability radii.
+        padding: What images are filled up with, in `[0, 1]`.
+        certified_iou: Whether to certify the IoU of each class over all pictures with labels.
+    """
+
+    def __init__(
+        self,
+        predictor: CertifiedPredictor,
+        tiling: Tiling,
+        eps: Sequence[float],
+        fractions: Sequence[Fraction],
+        padding: float,
+        *,
+        certified_iou: bool = False,
+    ) -> None:
+        self._manifest, self._tiling, self._padding = predictor.manifest, tiling, padding
+        self._infer = compiled_inference(predictor.network)
+        self.num_logits = int(predictor.network.output_shape[-1])
+        self.eps, self.fractions = tuple(eps), tuple(fractions)
+        self._certified_iou = certified_iou
+        self._certify = compiled(self._certificates, ("constant", "labelled"))
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the network tells apart."""
+        return label_count(self.num_logits)
+
+    def __call__(
+        self, pixels: Sequence[np.ndarray], labels: Sequence[np.ndarray | None]
+    ) -> list[Measured]:
+        """Certifies pictures of one size, each with labels or without.
+
+        Args:
+            pixels: Of each uint8 `(height, width, channels)`.
+            labels: Of each uint8 `(height, width)`, 255 for void, or None.
+
+        Returns:
+            Of each picture by name: `predicted` `(height, width)`, `radius` `(height, width)`, the
+            values of `value_names`, `class_pixels` `(3, classes)` and the state of its IoU curve.
+        """
+        size = pixels[0].shape[:2]
+        constant = self._manifest.lipschitz_constant * self._tiling.constant_factor(size)
+        logits = self.logits(pixels)
+        return [
+            self._measured(each, given, constant)
+            for each, given in zip(logits, labels, strict=True)
+        ]
+
+    def logits(self, pixels: Sequence[np.ndarray]) -> list[Tensor]:
+        """Logits `(height, width, classes)` of each picture."""
+        height, width = pixels[0].shape[:2]
+        padded = self._tiling.padded((height, width))
+        low, high = self._manifest.input_range
+        images = np.stack([pad(each / np.float32(255), padded, self._padding) for each in pixels])
+        images = (low + (high - low) * images).astype("float32")
+        tiles = self._tiling.tiles(padded)
+        if len(tiles) == 1:
+            found = self._infer(ops.convert_to_tensor(images))[:, :height, :width]
+            return [found[index] for index in range(len(pixels))]
+        whole = np.empty((*images.shape[:3], self.num_logits), "float32")
+        every = (slice(None),)
+        for tile in tiles:
+            part = self._infer(ops.convert_to_tensor(images[every + tile.taken]))
+            whole[every + tile.written] = ops.convert_to_numpy(part)[every + tile.own]
+        return [ops.convert_to_tensor(each[:height, :width]) for each in whole]
+
+    def _measured(self, logits: Tensor, labels: np.ndarray | None, constant: float) -> Measured:
+        height, width = logits.shape[:2]
+        pixels = height * width
+        length = row_length(pixels)
+        added = [(0, length - pixels)]
+        row = ops.pad(ops.reshape(logits, (pixels, self.num_logits)), [*added, (0, 0)])
+        classes = np.full(pixels, VOID) if labels is None else labels.ravel()
+        counted = np.pad(np.ones(pixels, bool) if labels is None else classes != VOID, added)
+        certified = self._certify(
+            row[None, None],
+            ops.convert_to_tensor(np.pad(classes, added)[None, None].astype("int32")),
+            ops.convert_to_tensor(counted[None, None]),
+            constant=constant,
+            labelled=labels is not None,
+        )
+        found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
+        for name in ("predicted", "radius"):
+            found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
+        found["predicted"] = found["predicted"].astype(
+            "uint8" if self.num_classes < 256 else "uint16"
+        )
+        found["pixels"] = np.array(int(counted.sum()))
+        if labels is not None:
+            found |= self._of_labels(found["predicted"], labels, logits)
+        return found
+
+    def _certificates(
+        self, logits: Tensor, labels: Tensor, mask: Tensor, *, constant: float, labelled: bool
+    ) -> dict[str, Tensor]:
+        options: dict[str, Any] = {
+            "lipschitz_constant": constant,
+            "logit_tolerance": self._manifest.logit_tolerance,
+            "mask": mask,
+        }
+        eps = list(self.eps)
+        found = {
+            "predicted": predicted_class(logits, self.num_logits),
+            "radius": pixel_radius(logits, **{**options, "mask": None}),
+            "crs": worst_case_stability(logits, eps=eps, **options),
+        }
+        for fraction in self.fractions:
+            found[stability_name(fraction)] = stability_radius(logits, fraction=fraction, **options)
+        if labelled:
+            found["crpa"] = worst_case_pixel_accuracy(logits, labels, eps=eps, **options)
+        return found
+
+    def _of_labels(self, predicted: np.ndarray, labels: np.ndarray, logits: Tensor) -> Measured:
+        kept = labels != VOID
+        right = kept & (predicted == labels)
+        counts = [
+            np.bincount(each, minlength=self.num_classes)[: self.num_classes]
+            for each in (labels[right], labels[kept], predicted[kept])
+        ]
+        share = right.sum() / kept.sum() if kept.any() else np.nan
+        found = {"accuracy": np.array(share), "class_pixels": np.stack(counts)}
+        if self._certified_iou:
+            curve = self.curve()
+            curve.update(logits[None], ops.convert_to_tensor(labels[None].astype("int32")))
+            found |= {f"{CURVE}{name}": value for name, value in curve.get_state().items()}
+        return found
+
+    def curve(self) -> CertifiedIoUCurve:
+        """The certified IoU over no pictures yet, at the largest constant that any of them has."""
+        return CertifiedIoUCurve(
+            self.eps,
+            self.num_classes,
+            lipschitz_constant=self._manifest.lipschitz_constant * self._tiling.largest_factor,
+            logit_tolerance=self._manifest.logit_tolerance,
+            ignore_class=VOID,
+        )
+
+
+def stability_name(fraction: Fraction) -> str:
+    """`"stability@50"`: the radius at which that share of the predictions may have changed."""
+    return f"stability@{float(100 * fraction):g}"
+
+
+@functools.cache
+def row_length(pixels: int) -> int:
+    """The least of 1, 2, 3, 4, 6, 8, 12, ..., that is not below `pixels`.
+
+    Example:
+    >>> from deel_seg.folders.measure import row_length
+    >>> row_length(512 * 512) == 512 * 512, row_length(500 * 375)
+    (True, 196608)
+    """
+    power = 1 << (pixels - 1).bit_length()
+    return 3 * power // 4 if pixels <= 3 * power // 4 else power

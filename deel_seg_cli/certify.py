@@ -1,0 +1,108 @@
+"""deel-seg certify: a folder of pictures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from deel_seg_cli.options import Mapping, Numbers, Size, as_json, eps_option, json_option
+
+SOME_REFUSED = 3
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.argument("images", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder to write to.")
+@click.option("--labels", type=click.Path(), help="Folder of label files of the pictures' names.")
+@eps_option
+@click.option(
+    "--fractions",
+    type=Numbers(),
+    default="0.5",
+    help="Shares of the predictions for stability@..: the budget to change so many.",
+)
+@click.option(
+    "--label-map", type=Mapping(), help="Classes of the values in label files; 255: void."
+)
+@click.option("--label-threshold", type=int, help="Grey label files: class 1 from this value on.")
+@click.option("--iou", is_flag=True, help="Certify the IoU of each class too, which takes longer.")
+@click.option("--tile", type=Size(), help="Certify large pictures in parts of this size.")
+@click.option(
+    "--overlap",
+    type=int,
+    default=0,
+    help="Pixels that parts see of their neighbours; the constant grows with it.",
+)
+@click.option("--padding", type=float, default=0.0, help="What pictures are filled up with.")
+@click.option("--batch-size", type=int, default=1, help="Pictures of one size at a time.")
+@json_option
+def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> None:
+    """Certify every picture in IMAGES with MODEL, and write what is guaranteed.
+
+    MODEL is a .keras file of a Lipschitz network, or a folder that `deel-seg export` wrote. IMAGES
+    is a folder of PNG, JPEG and the like, of any size, looked through with the folders in it.
+
+    \b
+    OUT then holds
+      results.csv       a row for each picture: guaranteed accuracy (crpa) and stability (crs)
+                        at every budget, and the budget that half of the predictions take
+      results.parquet   the same, where pyarrow is installed
+      summary.json      the network, its proved constant, all pictures together
+      maps/             predicted classes and radius of every pixel, as .npz
+
+    Pictures are certified in their own size. Where the network's strides do not divide it, they are
+    filled up at the bottom and on the right, which leaves the proof as it is.
+
+    Stopped, the same command goes on where it was; a picture that cannot be read is listed, and
+    does not stop the others.
+
+    \b
+    Example: deel-seg certify model.keras photographs --eps 0.05,0.1 --out certified
+    """
+    click.echo("Loading the library and the network ...", err=True)
+    from deel_seg.folders import certify_folder
+
+    start = time.perf_counter()
+    found = certify_folder(
+        model,
+        images,
+        out,
+        labels=options["labels"],
+        eps=options["eps"],
+        fractions=options["fractions"],
+        label_mapping=options["label_map"],
+        label_threshold=options["label_threshold"],
+        certified_iou=options["iou"],
+        tile=options["tile"],
+        overlap=options["overlap"],
+        padding=options["padding"],
+        batch_size=options["batch_size"],
+        verbose=0 if json_ else 1,
+    )
+    if json_:
+        click.echo(as_json(found.summary))
+    else:
+        click.echo(_in_words(found, time.perf_counter() - start))
+    if found.refused:
+        for name, reason in found.refused.items():
+            click.echo(f"not certified: {name}: {reason}", err=True)
+        sys.exit(SOME_REFUSED)
+
+
+def _in_words(found: Any, seconds: float) -> str:
+    settings, values = found.summary["settings"], found.summary["values"]
+    lines = [
+        f"{len(found.rows)} pictures certified in {seconds:.1f} s, with the constant "
+        f"{settings['lipschitz_constant']:.6g}, {settings['constant_obtained']}.",
+    ]
+    lines += [
+        f"  {name:>15}  mean {spread['mean']:.4f}, least {spread['least']:.4f}"
+        for name, spread in values.items()
+        if spread["images"]
+    ]
+    lines.append(f"Written to {found.folder}: results.csv, summary.json, maps/.")
+    return "\n".join(lines)
