@@ -9,6 +9,7 @@ import click
 
 from deel_seg_cli.audit import audit
 from deel_seg_cli.certify import certify
+from deel_seg_cli.evaluate import evaluate
 from deel_seg_cli.export import export
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
@@ -47,5 +48,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (certify, audit, export):
+for command in (certify, audit, evaluate, export):
     main.add_command(command)

@@ -11,6 +11,7 @@ import deel_seg
 from deel_seg._inference import compiled_inference
 
 
+@pytest.mark.one_backend
 def test_images_of_any_size_without_another_trace() -> None:
     model = deel_seg.LipDeepLabV3({"widths": [8], "aspp_rates": [2]}, num_classes=3)
     network, traces = model.vanilla_export(), []

@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keras.utils.set_random_seed(0)
     config = {"widths": [8], "aspp_rates": [2]}
     deel_seg.LipDeepLabV3(config, num_classes=3).save(place / "lip.keras")
+    deel_seg.LipDeepLabV3(config, num_classes=5).save(place / "five.keras")
     inputs = keras.Input((None, None, 3))
     keras.Model(inputs, keras.layers.Lambda(lambda x: x)(inputs)).save(place / "lambda.keras")
     dense = keras.layers.LayerNormalization()(inputs)
@@ -76,6 +77,19 @@ def test_audit_shows_the_constant(folder: Path) -> None:
     found = json.loads(result.stdout)
     assert found["holds"] and found["layers"]
     assert found["verdict"] in run("audit", folder / "lip.keras").stdout
+
+
+def test_evaluate_goes_on_and_writes_the_table(folder: Path) -> None:
+    arguments = (
+        "evaluate", folder / "five.keras", "--data", "shapes", "--size", "16", "--images", "4",
+        "--batch-size", "2", "--eps", "0,0.1", "--out", folder / "evaluation",
+    )  # fmt: skip
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "certified_mean_iou" in result.output
+    written = (folder / "evaluation" / "evaluation.json").read_text()
+    again = run(*arguments, "--json")
+    assert again.stdout.strip() == written.strip(), "batches that were kept are used again"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_a_table_in_three_forms(tmp_path: Path) -> None:
     deel_seg.LipDeepLabV3(config, num_classes=classes).save(tmp_path / "model.keras")
     command = [
         sys.executable, str(EXAMPLE), str(tmp_path / "model.keras"), "--size", "16",
-        "--images", "4", "--batch-size", "2", "--eps", "0", "0.5", "--attacks", "fast",
+        "--images", "4", "--batch-size", "2", "--eps", "0,0.5", "--attacks", "fast",
         "--sigma", "0.1", "--samples", "20", "--seeds", "2", "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
