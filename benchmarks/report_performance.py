@@ -10,6 +10,7 @@ certified_fit.py and trainings.py.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,24 @@ def certified_fit(found: Found) -> str:
 {where(found)}. (`python benchmarks/certified_fit.py`)"""
 
 
+def folders(found: Found) -> str:
+    """What reading, writing and the rest take beside a bare loop over the predictor."""
+    header = ["config", "image", "bare loop, s an image", "folder, s an image", "of its throughput"]
+    rows = [
+        [
+            each["config"],
+            f"{each['size']}x{each['size']}",
+            *(f"{statistics.median(seconds):.3g}" for seconds in each["seconds"].values()),
+            f"{each['share']:.2f} ({min(each['shares']):.2f} to {max(each['shares']):.2f})",
+        ]
+        for each in found["settings"]
+    ]
+    return f"""{table(header, rows)}
+
+{where(found)}. PNG files, one after the other, medians of turns (the lowest and highest in
+brackets); what is compiled at the beginning is left out of both. (`python benchmarks/folder.py`)"""
+
+
 def trainings() -> list[Found]:
     """The runs that `quality` compares, where both are there."""
     folder = RESULTS / "camvid_s_step"
@@ -190,7 +209,8 @@ def trainings() -> list[Found]:
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
     parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
-    for name, make in (("orthogonality", orthogonality), ("input_pipeline", data)):
+    single = (("orthogonality", orthogonality), ("input_pipeline", data), ("folder", folders))
+    for name, make in single:
         file = RESULTS / f"{name}.json"
         parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
     parts["fit"] = (certified_fit, read("certified_fit"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from deel_seg._checks import check_integer, check_real, received
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check_mapping
+from deel_seg.export import Manifest
 from deel_seg.folders.kept import Kept
 from deel_seg.folders.measure import Measure
 from deel_seg.folders.network import open_predictor
-from deel_seg.folders.pictures import Picture, find_labels, find_pictures
-from deel_seg.folders.reading import batches_of, read_ahead, read_unless_kept
+from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
+from deel_seg.folders.reading import Reader, batches_of, read_ahead
 from deel_seg.folders.results import FolderCertificates, Totals, row_of, summarised, write
 from deel_seg.folders.tiles import Tiling, smallest_multiple
 
@@ -42,8 +44,9 @@ def certify_folder(
 ) -> FolderCertificates:
     """Certifies every picture below a folder, of any size, and writes what was found.
 
-    Pictures are given to the network in their own size, as 8 bits in `[0, 1]`: budgets are l2 norms
-    over all their pixels and channels in that unit. Where the network's strides do not divide the
+    Pictures are given to the network in their own size, 8 bits brought to its `input_range`, which
+    is `[0, 1]` unless it was exported with another: budgets are l2 norms over all their pixels and
+    channels in that unit. Where the network's strides do not divide the
     size, a picture is filled up at the bottom and on the right, which leaves the constant as it is;
     with `tile` it is certified in parts, whose overlap makes the constant larger
     (`deel_seg.folders.tiles`).
@@ -105,35 +108,25 @@ def certify_folder(
     tiling = _tiling(predictor.network, tile, overlap)
     measure = Measure(predictor, tiling, budgets, shares, padding, certified_iou=certified_iou)
     decoder = _decoder(label_mapping, label_threshold, measure.num_classes)
-    kept = Kept(
-        Path(out),
-        {
-            "eps": budgets,
-            "fractions": [str(share) for share in shares],
-            "labels": labels is not None,
-            "decoder": repr(decoder),
-            "certified_iou": certified_iou,
-            "tile": tiling.tile,
-            "overlap": overlap,
-            "padding": padding,
-            "batch_size": batch_size,
-            "network": predictor.manifest.network,
-            "weights_sha256": predictor.manifest.weights_sha256,
-            "lipschitz_constant": predictor.manifest.lipschitz_constant,
-            "constant_obtained": predictor.manifest.obtained,
-            "logit_tolerance": predictor.manifest.logit_tolerance,
-        },
-    )
+    settings = {
+        "eps": budgets,
+        "fractions": [str(share) for share in shares],
+        "labels": labels is not None,
+        "decoder": repr(decoder),
+        "certified_iou": certified_iou,
+        "tile": tiling.tile,
+        "overlap": overlap,
+        "padding": padding,
+        "batch_size": batch_size,
+    }
+    kept = Kept(Path(out), {**settings, **_statement(predictor.manifest)})
     channels = int(predictor.network.input_shape[-1])
     bar = keras.utils.Progbar(len(pictures), verbose=verbose, unit_name="image")
     refused: dict[str, str] = {}
     with ThreadPoolExecutor(2) as pool:
-        for names, results in read_ahead(
-            pool,
-            batches_of(pictures, batch_size),
-            lambda name: read_unless_kept(name, pictures, label_files, decoder, channels, kept),
-        ):
-            _certify_batch(names, results, measure, kept, refused)
+        reader = Reader(pictures, label_files, decoder, channels, kept)
+        for names, read in read_ahead(pool, batches_of(pictures, batch_size), reader):
+            _certify_batch(read, measure, kept, refused)
             bar.add(len(names))
     rows, totals = [], Totals(measure)
     for name in pictures:
@@ -145,6 +138,20 @@ def certify_folder(
     certificates = FolderCertificates(rows, refused, summary, Path(out))
     write(certificates)
     return certificates
+
+
+def _statement(manifest: Manifest) -> dict[str, Any]:
+    """What is certified with, and in which unit."""
+    return {
+        "network": manifest.network,
+        "weights_sha256": manifest.weights_sha256,
+        "lipschitz_constant": manifest.lipschitz_constant,
+        "constant_obtained": manifest.obtained,
+        "logit_tolerance": manifest.logit_tolerance,
+        "input_range": manifest.input_range,
+        "eps_unit": manifest.eps_unit,
+        "deel_seg": version("deel_seg"),
+    }
 
 
 def _tiling(network: keras.Model, tile: Any, overlap: int) -> Tiling:
@@ -169,19 +176,18 @@ def _decoder(
 
 
 def _certify_batch(
-    names: list[str], results: list[Any], measure: Measure, kept: Kept, refused: dict[str, str]
+    read: Mapping[str, Picture | UnreadablePicture],
+    measure: Measure,
+    kept: Kept,
+    refused: dict[str, str],
 ) -> None:
-    wanted = {}
-    for name, result in zip(names, results, strict=True):
-        if isinstance(result, Picture):
-            wanted[name] = result
-        elif result is not None:
-            refused[name] = str(result)
-    if not wanted:
+    pictures = {name: each for name, each in read.items() if isinstance(each, Picture)}
+    refused.update((name, str(each)) for name, each in read.items() if name not in pictures)
+    if not pictures:
         return
     found = measure(
-        [picture.pixels for picture in wanted.values()],
-        [picture.labels for picture in wanted.values()],
+        [picture.pixels for picture in pictures.values()],
+        [picture.labels for picture in pictures.values()],
     )
-    for (name, picture), values in zip(wanted.items(), found, strict=True):
+    for (name, picture), values in zip(pictures.items(), found, strict=True):
         kept.keep(name, picture, values)

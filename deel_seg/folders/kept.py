@@ -10,7 +10,7 @@ import numpy as np
 
 from deel_seg._checks import received
 from deel_seg._parts import whole
-from deel_seg.folders.measure import Measured
+from deel_seg.folders.measure import MAPS, Measured
 from deel_seg.folders.pictures import Picture
 
 
@@ -56,10 +56,9 @@ class Kept:
             np.savez(file, allow_pickle=False, **arrays)
 
     def load(self, name: str) -> tuple[str, Measured]:
-        """The note of a picture, and what was found of it."""
+        """The note of a picture, and what was found of it, but for its maps."""
         with np.load(self._file(name)) as file:
-            found = {key: file[key] for key in file.files}
-        found.pop("digest")
+            found = {key: file[key] for key in file.files if key not in ("digest", *MAPS)}
         return str(found.pop("note")), found
 
     def _file(self, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -27,6 +28,7 @@ from deel_seg.folders.tiles import Tiling, pad
 Tensor = Any
 Measured = dict[str, np.ndarray]
 
+MAPS = ("predicted", "radius")  # What there is of every pixel.
 CURVE = "curve/"  # Before the names of what is added up over all pictures.
 
 
@@ -81,7 +83,7 @@ class Measure:
             values of `value_names`, `class_pixels` `(3, classes)` and the state of its IoU curve.
         """
         size = pixels[0].shape[:2]
-        constant = self._manifest.lipschitz_constant * self._tiling.constant_factor(size)
+        constant = self._constant(self._tiling.constant_factor(size))
         logits = self.logits(pixels)
         return [
             self._measured(each, given, constant)
@@ -106,6 +108,11 @@ class Measure:
             whole[every + tile.written] = ops.convert_to_numpy(part)[every + tile.own]
         return [ops.convert_to_tensor(each[:height, :width]) for each in whole]
 
+    def _constant(self, factor: float) -> float:
+        """The network's constant times a factor, rounded up where that rounds."""
+        constant = self._manifest.lipschitz_constant
+        return constant if factor == 1.0 else math.nextafter(constant * factor, math.inf)
+
     def _measured(self, logits: Tensor, labels: np.ndarray | None, constant: float) -> Measured:
         height, width = logits.shape[:2]
         pixels = height * width
@@ -122,12 +129,12 @@ class Measure:
             labelled=labels is not None,
         )
         found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
-        for name in ("predicted", "radius"):
+        for name in MAPS:
             found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
         found["predicted"] = found["predicted"].astype(
             "uint8" if self.num_classes < 256 else "uint16"
         )
-        found["pixels"] = np.array(int(counted.sum()))
+        found |= {"size": np.array([height, width]), "pixels": np.array(int(counted.sum()))}
         if labels is not None:
             found |= self._of_labels(found["predicted"], labels, logits)
         return found
@@ -172,7 +179,7 @@ class Measure:
         return CertifiedIoUCurve(
             self.eps,
             self.num_classes,
-            lipschitz_constant=self._manifest.lipschitz_constant * self._tiling.largest_factor,
+            lipschitz_constant=self._constant(self._tiling.largest_factor),
             logit_tolerance=self._manifest.logit_tolerance,
             ignore_class=VOID,
         )

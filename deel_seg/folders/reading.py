@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from deel_seg.data.read import LabelDecoder
 from deel_seg.folders.kept import Kept
@@ -35,33 +34,64 @@ def batches_of(pictures: Mapping[str, Path], batch_size: int) -> Iterator[list[s
         yield batch
 
 
-def read_unless_kept(
-    name: str,
-    pictures: Mapping[str, Path],
-    labels: Mapping[str, Path],
-    decoder: LabelDecoder,
-    channels: int,
-    kept: Kept,
-) -> Picture | UnreadablePicture | None:
-    """A picture; None for one that was certified; or why it cannot be."""
-    path, label = pictures[name], labels.get(name)
-    try:
-        if kept.has(name, digest_of(path, label)):
-            return None
-        return read_picture(path, label, decoder, channels=channels)
-    except (UnreadablePicture, OSError) as error:
-        return UnreadablePicture(str(error))
+class Reader:
+    """Reads the pictures that are not certified yet.
+
+    Args:
+        pictures: Their files by name.
+        labels: Label files, of those that have one.
+        decoder: What those mean.
+        channels: Of the network.
+        kept: What was found of other pictures.
+    """
+
+    def __init__(
+        self,
+        pictures: Mapping[str, Path],
+        labels: Mapping[str, Path],
+        decoder: LabelDecoder,
+        channels: int,
+        kept: Kept,
+    ) -> None:
+        self._pictures, self._labels, self._kept = pictures, labels, kept
+        self._decoder, self._channels = decoder, channels
+
+    def __call__(self, names: Sequence[str]) -> dict[str, Picture | UnreadablePicture]:
+        """The pictures of a batch, or why they cannot be read; empty where all are certified.
+
+        Where one is missing all are read: networks round otherwise in a batch of another size, and
+        a run that was stopped would write other last digits.
+        """
+        kept = {name for name in names if self._is_kept(name)}
+        found = {name: self._read(name) for name in names if name not in kept}
+        if any(isinstance(each, Picture) for each in found.values()):
+            found |= {name: self._read(name) for name in kept}
+        return {name: found[name] for name in names if name in found}
+
+    def _is_kept(self, name: str) -> bool:
+        try:
+            digest = digest_of(self._pictures[name], self._labels.get(name))
+        except OSError:
+            return False
+        return self._kept.has(name, digest)
+
+    def _read(self, name: str) -> Picture | UnreadablePicture:
+        path, label = self._pictures[name], self._labels.get(name)
+        try:
+            return read_picture(path, label, self._decoder, channels=self._channels)
+        except (UnreadablePicture, OSError) as error:
+            return UnreadablePicture(str(error))
 
 
 def read_ahead(
-    pool: ThreadPoolExecutor, batches: Iterable[list[str]], read: Callable[[str], Any]
-) -> Iterator[tuple[list[str], list[Any]]]:
+    pool: ThreadPoolExecutor, batches: Iterable[list[str]], read: Reader
+) -> Iterator[tuple[list[str], dict[str, Picture | UnreadablePicture]]]:
     """Batches of names with what was read of them, a few of them read in advance."""
-    waiting: list[tuple[list[str], list[Future]]] = []
+    waiting: list[tuple[list[str], Future]] = []
     for names in batches:
-        waiting.append((names, [pool.submit(read, name) for name in names]))
+        waiting.append((names, pool.submit(read, names)))
         if len(waiting) > _READ_AHEAD:
-            first, futures = waiting.pop(0)
-            yield first, [future.result() for future in futures]
-    for names, futures in waiting:
-        yield names, [future.result() for future in futures]
+            first, future = waiting.pop(0)
+            yield first, future.result()
+    for names, future in waiting:
+        yield names, future.result()

@@ -38,7 +38,7 @@ class FolderCertificates:
 
 def row_of(name: str, note: str, found: Measured, eps: tuple[float, ...]) -> dict[str, Any]:
     """One picture as a row: every value under a name of its own, NaN where it has none."""
-    height, width = found["predicted"].shape
+    height, width = found["size"].tolist()
     row: dict[str, Any] = {
         "image": name, "height": height, "width": width, "pixels": int(found["pixels"]),
         "accuracy": float(found.get("accuracy", np.nan)),
@@ -46,7 +46,8 @@ def row_of(name: str, note: str, found: Measured, eps: tuple[float, ...]) -> dic
     for kind in ("crpa", "crs"):
         values = found.get(kind, np.full(len(eps), np.nan))
         row |= {
-            f"{kind}@{budget:g}": float(value) for budget, value in zip(eps, values, strict=True)
+            f"{kind}@{exactly(budget)}": float(value)
+            for budget, value in zip(eps, values, strict=True)
         }
     row |= {key: float(found[key]) for key in found if key.startswith("stability@")}
     return {**row, "note": note}
@@ -64,6 +65,11 @@ def summarised(
         "values": {name: _spread([row[name] for row in rows]) for name in names},
         "data_set": parts.summary(),
     }
+
+
+def exactly(number: float) -> str:
+    """A number in as few digits as tell it from all others: `"0.1"`, `"1"`."""
+    return repr(number).removesuffix(".0")
 
 
 class Totals:

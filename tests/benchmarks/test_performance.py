@@ -12,6 +12,7 @@ import pytest
 
 import deel_seg
 from benchmarks import certified_fit, inference, orthogonality, report_performance, training
+from benchmarks import folder as folder_benchmark
 from deel_seg.parametrizations import adaptive_orthogonal
 
 
@@ -60,6 +61,15 @@ def test_a_fit_reports_certificates(folder: Path, monkeypatch: Any) -> None:
     for row in history:
         assert 0 <= row["val_crpa"] <= row["val_pixel_accuracy"] <= 1
         assert row["val_stability@50"] > 0 and row["seconds"] > 0
+
+
+def test_a_folder_is_timed_beside_a_bare_loop(folder: Path, monkeypatch: Any) -> None:
+    file = folder / "folder.json"
+    small = ("--sizes", "16", "--images", "4", "--turns", "1")
+    run(folder_benchmark, monkeypatch, *small, "--out", str(file))
+    (setting,) = json.loads(file.read_text())["settings"]
+    (bare,), (written,) = setting["seconds"].values()
+    assert setting["share"] == bare / written > 0
 
 
 def test_peak_memory_is_that_of_the_process_alone() -> None:

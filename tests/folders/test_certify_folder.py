@@ -16,6 +16,7 @@ from PIL import Image
 
 from deel_seg._inference import compiled_inference
 from deel_seg.folders import FolderCertificates, certify_folder
+from deel_seg.folders.kept import Kept
 from deel_seg.folders.measure import Measure
 from deel_seg.folders.tiles import Tiling
 from tests.certificates import exact
@@ -133,30 +134,51 @@ def test_a_stopped_run_goes_on_and_writes_the_same(
 ) -> None:
     options = {"batch_size": batch_size, "certified_iou": True}
     certify(pictures, f"whole{batch_size}", **options)
-    done, stopped = [], f"stopped{batch_size}"
+    done: list[str] = []
+    stopped = f"stopped{batch_size}"
     measured = Measure.__call__
 
-    def until_killed(self: Measure, pixels: Any, labels: Any) -> Any:
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(len(pixels))
-        return measured(self, pixels, labels)
+    keep = Kept.keep
 
-    monkeypatch.setattr(Measure, "__call__", until_killed)
+    def until_killed(self: Kept, name: str, *values: Any) -> None:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        keep(self, name, *values)
+        done.append(name)
+
+    monkeypatch.setattr(Kept, "keep", until_killed)
     with pytest.raises(KeyboardInterrupt):
         certify(pictures, stopped, **options)
     assert not (pictures / stopped / "results.csv").exists()
-    kept = len(list((pictures / stopped / "maps").rglob("*.npz")))
-    assert kept == sum(done)
-    done.clear()
+    assert len(list((pictures / stopped / "maps").rglob("*.npz"))) == 3
+    monkeypatch.setattr(Kept, "keep", keep)
+    again: list[int] = []
     monkeypatch.setattr(
-        Measure, "__call__", lambda *args: done.append(len(args[1])) or measured(*args)
+        Measure, "__call__", lambda *args: again.append(len(args[1])) or measured(*args)
     )
     certify(pictures, stopped, **options)
-    assert sum(done) == 6 - kept, "finished work was done again"
+    # a and b are of one size: with batches of two, the third one to be kept is a batch of its own.
+    assert sum(again) == 3, "finished work was done again"
     for name in FILES:
         there = (pictures / f"whole{batch_size}" / name).read_bytes()
         assert (pictures / stopped / name).read_bytes() == there, name
+
+
+def test_a_batch_of_which_one_is_missing_is_certified_as_a_whole(pictures: Path) -> None:
+    certify(pictures, "pair", batch_size=2)
+    rows = (pictures / "pair" / "results.csv").read_bytes()
+    a, b = (pictures / "pair" / "maps" / f"{name}.png.npz" for name in "ab")
+    before = b.read_bytes()
+    a.unlink()
+    b.write_bytes(before)
+    certify(pictures, "pair", batch_size=2)
+    assert (pictures / "pair" / "results.csv").read_bytes() == rows
+    assert a.exists() and b.stat().st_mtime_ns >= a.stat().st_mtime_ns
+
+
+def test_budgets_that_print_alike_keep_their_own_values(pictures: Path) -> None:
+    row = certify(pictures, "close", eps=[0.1, 0.1 + 1e-9]).rows[0]
+    assert {"crs@0.1", "crs@0.100000001"} <= set(row)
 
 
 def test_a_changed_picture_is_certified_again(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Times `deel-seg certify` on a folder against a bare loop over the compiled predictor.
+
+    python benchmarks/folder.py
+
+Config S with 19 classes on noise as PNG files. The bare loop calls the exported predictor on images
+that are in memory already, and waits for each; the folder is read, certified and written as
+`certify_folder` does it. Both by turns, and without what they compile: of the folder the time from
+the moment its first pictures were written to its last. Writes benchmarks/results/folder.json;
+`benchmarks/report_performance.py` makes the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import deel_seg  # noqa: E402
+from benchmarks.machine import describe_machine  # noqa: E402
+from deel_seg.export import CertifiedPredictor, certified_predictor  # noqa: E402
+from deel_seg.folders import certify_folder  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "folder.json"
+CLASSES = 19
+FIRST = 2  # Pictures that are not timed: they compile.
+
+
+def draw(folder: Path, count: int, size: int) -> list[np.ndarray]:
+    """Writes pictures of noise, and returns them as a network takes them."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (count, size, size, 3), "uint8")
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{index:04}.png", compress_level=1)
+    return [(image[None] / np.float32(255)).astype("float32") for image in images]
+
+
+def bare(predictor: CertifiedPredictor, images: list[np.ndarray]) -> float:
+    """Seconds an image of a loop over the predictor."""
+    start = 0.0
+    for index, image in enumerate(images):
+        if index == FIRST:
+            start = time.perf_counter()
+        for value in predictor(image).values():
+            keras.ops.convert_to_numpy(value)
+    return (time.perf_counter() - start) / (len(images) - FIRST)
+
+
+def folder_of(predictor: CertifiedPredictor, images: Path, out: Path) -> float:
+    """Seconds an image of a folder, from the writing of its first ones on."""
+    certify_folder(predictor, images, out, eps=predictor.manifest.eps, verbose=0)
+    written = sorted(path.stat().st_mtime_ns for path in (out / "maps").iterdir())
+    return (written[-1] - written[FIRST - 1]) / 1e9 / (len(written) - FIRST)
+
+
+def measure(config: str, size: int, count: int, turns: int) -> dict[str, Any]:
+    """Medians of both, and how much of the bare loop's throughput the folder has."""
+    keras.utils.set_random_seed(0)
+    network = deel_seg.LipDeepLabV3(config, num_classes=CLASSES)
+    predictor = certified_predictor(network, eps=[0.05, 0.1, 0.25])
+    seconds: dict[str, list[float]] = {"bare loop": [], "folder": []}
+    with tempfile.TemporaryDirectory() as place:
+        pictures = Path(place) / "pictures"
+        pictures.mkdir()
+        images = draw(pictures, count, size)
+        for turn in range(turns):
+            seconds["bare loop"].append(bare(predictor, images))
+            seconds["folder"].append(folder_of(predictor, pictures, Path(place) / f"out{turn}"))
+    shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
+    return {
+        "config": config, "size": size, "images": count, "turns": turns, "seconds": seconds,
+        "share": float(np.median(shares)), "shares": shares,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measures, and writes down what was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--config", default="S")
+    add("--sizes", type=int, nargs="+", default=[128, 512])
+    add("--images", type=int, default=40)
+    add("--turns", type=int, default=3)
+    add("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    found = []
+    for size in arguments.sizes:
+        found.append(measure(arguments.config, size, arguments.images, arguments.turns))
+        print(f"{size}: {found[-1]['share']:.3f} of the bare loop's throughput", flush=True)
+    backend = keras.backend.backend()
+    result = {"machine": describe_machine(backend), "backend": backend, "settings": found}
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
