@@ -74,13 +74,14 @@ def training(found: Found) -> str:
                 "not measured" if other is None else spread(other["ratio"], ".2f"),
             ]
         )
+    in_parts = any(setting.get("remat_parts", 1) > 1 for setting in found["settings"].values())
+    less = "; in parts the Lipschitz network trains in less of it, see below" if in_parts else ""
     return f"""{table(header, rows)}
 
 {where(found)}. Medians, and quartiles in brackets; a ratio is that of one turn, in which both
-networks train. Memory is the peak of a process that trains one of them, libraries included; with
-`in 4 parts` the Lipschitz network trains in less of it, see below. The last column is the same
-architecture of orthogonium's adaptive orthogonal convolutions, MaxMin and BatchCentering2D over
-that of PyTorch's own layers, timed by turns in PyTorch after ours.
+networks train. Memory is the peak of a process that trains one of them, libraries included{less}.
+The last column is the same architecture of orthogonium's adaptive orthogonal convolutions, MaxMin
+and BatchCentering2D over that of PyTorch's own layers, timed by turns in PyTorch after ours.
 (`python benchmarks/training.py --torch PYTHON`)"""
 
 
