@@ -9,10 +9,10 @@ import deel_seg
 from benchmarks.paper import published
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import pets_lipnet, pets_name
-from benchmarks.paper.plots import plot
 from benchmarks.paper.smoothed import best_sigma, evaluate_smoothing, possible, segcertify
 from benchmarks.paper.times import certificate_seconds, smoothing_seconds
 from benchmarks.report import table
+from deel_seg.visualize.canvas import plot_panel
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def draw(result: dict[str, Any]) -> dict[str, Any]:
     """The curve."""
     found = [each for each in result["smoothed"] if each["sigma"] is not None]
     samples = [each["samples"] for each in found]
-    figure, axes = plot("samples of SegCertify", f"CRPA at eps = {result['eps']:g}")
+    figure, axes = plot_panel("samples of SegCertify", f"CRPA at eps = {result['eps']:g}")
     axes.semilogx(samples, [each["crpa"] for each in found], "o-", color="#D55E00",
                   label="SegCertify, the same network")  # fmt: skip
     axes.axhline(result["crpa"], color="#0072B2", label="Lipschitz bound")

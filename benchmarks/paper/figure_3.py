@@ -9,10 +9,10 @@ import numpy as np
 import deel_seg
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import pets_lipnet, pets_name
-from benchmarks.paper.plots import plot
 from benchmarks.paper.soundness import check_sound
 from benchmarks.report import table
 from deel_seg.attacks import ALMA, ASMA, PDPGD, AttackSuite
+from deel_seg.visualize import certified_curve_figure
 
 
 def suites(context: Context) -> dict[str, AttackSuite]:
@@ -82,14 +82,11 @@ paper, {gradients["of_paper"]:.0f} gradients of an image over all budgets, and t
 
 def draw(result: dict[str, Any]) -> dict[str, Any]:
     """Both curves, and the gap."""
-    figure, axes = plot("eps, l2", "pixel accuracy")
-    eps = [0.0, *result["eps"]]
-    worst = [result["accuracy"], *result["worst"]]
-    crpa = [result["accuracy"], *result["crpa"]]
-    axes.plot(eps, worst, "o-", color="#D55E00", label="under attack")
-    axes.plot(eps, crpa, "o-", color="#0072B2", label="certified (CRPA)")
-    axes.fill_between(eps, crpa, worst, color="0.9", label="not known")
-    axes.legend(frameon=False)
+    figure = certified_curve_figure(
+        [0.0, *result["eps"]],
+        [result["accuracy"], *result["crpa"]],
+        [result["accuracy"], *result["worst"]],
+    )
     return {"paper_figure_3": figure}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import deel_seg
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import lipschitz, pets_name
-from benchmarks.paper.plots import plot
 from benchmarks.paper.scales import Scale
 from benchmarks.report import table
+from deel_seg.visualize import pareto_figure
 
 EPS = 0.1
 
@@ -59,14 +59,13 @@ numbers."""
 
 def draw(result: dict[str, Any]) -> dict[str, Any]:
     """MIoU against stability."""
-    figure, axes = plot(f"stability@{100 * result['fraction']:g}, l2", "mIoU")
-    stability = [point["stability"] for point in result["points"]]
-    mean_iou = [point["mean_iou"] for point in result["points"]]
-    axes.semilogx(stability, mean_iou, "o-", color="#0072B2")
-    for point in result["points"]:
-        axes.annotate(
-            f" temperature {point['temperature']:g}", (point["stability"], point["mean_iou"])
-        )  # fmt: skip
+    points = result["points"]
+    figure = pareto_figure(
+        [point["stability"] for point in points],
+        [point["mean_iou"] for point in points],
+        names=[f"temperature {point['temperature']:g}" for point in points],
+        robustness_name=f"stability@{100 * result['fraction']:g}, l2",
+    )
     return {"paper_figure_5": figure}
 
 

@@ -10,10 +10,10 @@ from keras import ops
 from benchmarks.paper import published
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import scenes_lipnet
-from benchmarks.paper.plots import plot
 from benchmarks.report import table
 from deel_seg._inference import compiled_inference
 from deel_seg.certificates import CertifiedIoUCurve
+from deel_seg.visualize.canvas import plot_panel
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -72,7 +72,7 @@ the class, with a budget of eps for each of them. All budgets at once take
 
 def draw(result: dict[str, Any]) -> dict[str, Any]:
     """The curve."""
-    figure, axes = plot("eps, l2", f"certified IoU of {result['class_name']}")
+    figure, axes = plot_panel("eps, l2", f"certified IoU of {result['class_name']}")
     axes.plot(result["eps"], result["iou"], "o-", color="#0072B2")
     return {"paper_table_3": figure}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from deel_seg._checks import received
 from deel_seg.data.dataset_info import distinct_colours
+from deel_seg.visualize.canvas import new_figure, percent, picture_of
 from deel_seg.visualize.worst_case import CertifiedSegmentation, certify_segmentation
 
 _IGNORED = (0.8, 0.8, 0.8)
@@ -73,10 +73,6 @@ def certified_figure(
     >>> len(figure.axes)  # five panels and the colour bar
     6
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Figures need matplotlib: pip install 'deel_seg[visualize]'.") from error
     result = certify_segmentation(
         logits,
         labels,
@@ -86,10 +82,10 @@ def certified_figure(
         logit_tolerance=logit_tolerance,
     )
     colours = _colours(palette, class_names, max(ops.shape(logits)[-1], 2))
-    picture = _picture(image, result.predicted.shape)
+    picture = picture_of(image, result.predicted.shape)
     truth = None if labels is None else np.asarray(ops.convert_to_numpy(labels))
     layout = _WITHOUT_LABELS if truth is None else _WITH_LABELS
-    figure = Figure(figsize=(10.5, 7.5), layout="constrained")
+    figure = new_figure(figsize=(10.5, 7.5))
     panels: dict[str, Any] = figure.subplot_mosaic(layout)
     for panel in panels.values():
         panel.set_axis_off()
@@ -124,22 +120,6 @@ def _colours(palette: Any, class_names: Any, num_classes: int) -> NDArray[np.flo
     return colours / 255.0
 
 
-def _picture(image: Any, size: tuple[int, ...]) -> NDArray[Any]:
-    picture = np.asarray(ops.convert_to_numpy(image))
-    channels = picture.shape[2:]
-    if picture.shape[:2] != size or channels not in ((), (1,), (3,)):
-        raise ValueError(
-            f"`image` must have the height and width {size} of the logits, and 1 or 3 channels. "
-            f"{received(shape=picture.shape)}"
-        )
-    return np.clip(picture[..., 0] if channels == (1,) else picture, 0.0, 1.0)
-
-
-def _percent(share: float) -> str:
-    """A share in percent, rounded down: what is certified is never shown too large."""
-    return f"{math.floor(1000.0 * share) / 10.0:.1f} %"
-
-
 def _show_classes(
     panel: Any,
     classes: NDArray[Any],
@@ -157,7 +137,7 @@ def _draw_prediction(
     title = "prediction"
     if truth is not None:
         correct = (result.predicted == truth)[result.kept].mean()
-        title += f"\naccuracy {_percent(float(correct))}"
+        title += f"\naccuracy {percent(float(correct))}"
     everywhere = np.ones_like(result.kept)
     _show_classes(panel, result.predicted, colours, everywhere, title)
 
@@ -188,7 +168,7 @@ def _draw_alone(
     shown = np.where(certified[..., None], colours[result.predicted], _NOT_CERTIFIED)
     panel.imshow(np.where(result.kept[..., None], shown, _IGNORED))
     share = float(certified.sum() / result.kept.sum())
-    panel.set_title(f"certified one by one\n{_percent(share)} at eps = {eps:g}")
+    panel.set_title(f"certified one by one\n{percent(share)} at eps = {eps:g}")
 
 
 def _draw_worst_case(
@@ -200,7 +180,7 @@ def _draw_worst_case(
     kind = "unchanged" if truth is None else "accuracy"
     panel.set_title(
         "worst case, lost pixels in full colour\n"
-        f"{kind} ≥ {_percent(result.bound)} at eps = {eps:g}, shared"
+        f"{kind} ≥ {percent(result.bound)} at eps = {eps:g}, shared"
     )
 
 

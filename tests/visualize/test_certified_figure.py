@@ -10,7 +10,7 @@ import pytest
 
 from deel_seg.data.shapes import INFO, render
 from deel_seg.visualize import certified_figure, certify_segmentation
-from deel_seg.visualize.certified_figure import _percent
+from deel_seg.visualize.canvas import percent
 
 # matplotlib's constrained layout, not the library, decides how quick these are.
 SIZE = 24
@@ -66,7 +66,7 @@ def test_the_titles_give_the_certificates_rounded_down(scene: dict[str, Any]) ->
     bound = certify_segmentation(**arrays, eps=0.3).bound
     (shown,) = re.findall(r"accuracy ≥ ([\d.]+) %", panel(figure, "worst case").get_title())
     assert 100 * bound - 0.1 < float(shown) <= 100 * bound
-    assert _percent(0.98999) == "98.9 %"
+    assert percent(0.98999) == "98.9 %"
 
 
 def test_without_labels_the_panel_and_the_word_accuracy_are_gone(scene: dict[str, Any]) -> None:
