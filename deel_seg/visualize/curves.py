@@ -113,6 +113,7 @@ def pareto_figure(
     axes.semilogx(x[front], y[front], "o-", color=CERTIFIED)
     others = np.setdiff1d(np.arange(len(x)), front)
     axes.semilogx(x[others], y[others], "o", color=CERTIFIED, fillstyle="none")
+    axes.margins(x=0.2)  # Room for names beside the last point.
     for place, text in enumerate(names or ()):
         axes.annotate(f" {text}", (x[place], y[place]))
     return figure
