@@ -44,7 +44,7 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
     """Certify every picture in IMAGES with MODEL, and write what is guaranteed.
 
     MODEL is a .keras file of a Lipschitz network, or a folder that `deel-seg export` wrote. IMAGES
-    is a folder of PNG, JPEG and the like, of any size, looked through with the folders in it.
+    is a folder of PNG, JPEG and the like, of any size, folders in it included; or one picture.
 
     \b
     OUT then holds

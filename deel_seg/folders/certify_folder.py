@@ -57,7 +57,7 @@ def certify_folder(
 
     Args:
         model: See `open_predictor`.
-        images: The folder; folders in it are looked through too.
+        images: The folder, folders in it included; or one picture.
         out: Where to write `results.csv`, a row for each picture; `results.parquet`, the same, if
             pyarrow is installed; `summary.json`, what holds for all of them; and
             `maps/NAME.npz` with the predicted classes and the radius of each pixel.

@@ -16,6 +16,7 @@ from deel_seg.data.read import DEEP_MODES, LabelDecoder
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif")
 _NAMED_AT_MOST = 3
+_FRAMES = "deel_seg_frames"
 
 
 class UnreadablePicture(ValueError):
@@ -39,14 +40,18 @@ class Picture(NamedTuple):
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """The picture files below a folder, by their path in it, in the order of that.
+    """The picture files below a folder, by their path in it, in the order of that; or a single one.
 
     Raises:
-        ValueError: If there is no such folder, or no picture in it.
+        ValueError: If there is no such folder or file, or no picture in it.
     """
     base = Path(folder)
+    if base.is_file() and base.suffix.lower() in SUFFIXES:
+        return {base.name: base}
     if not base.is_dir():
-        raise ValueError(f"`images` must be an existing folder. {received(images=str(folder))}")
+        raise ValueError(
+            f"`images` must be an existing folder, or a picture. {received(images=str(folder))}"
+        )
     found = {
         path.relative_to(base).as_posix(): path
         for path in base.rglob("*")
@@ -111,7 +116,8 @@ def read_picture(
 ) -> Picture:
     """Reads a picture as viewers show it, and its labels.
 
-    What a camera says of the picture's orientation is followed, in both files. A grey picture gives
+    What a camera says of the picture's orientation is followed, in both files. Of several frames
+    the first is taken. A grey picture gives
     a network of three channels the same value three times; transparency is left out, the colours
     below it stay.
 
@@ -159,12 +165,15 @@ def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return ImageOps.exif_transpose(image)
+            frames = getattr(image, "n_frames", 1)
+            turned = ImageOps.exif_transpose(image)
     except Exception as error:  # Likewise.
         raise UnreadablePicture(
             f"{path} cannot be read; expected a complete picture file such as PNG or JPEG "
             f"({error})."
         ) from error
+    turned.info[_FRAMES] = frames
+    return turned
 
 
 def _as_channels(image: Image.Image, path: Path, channels: int) -> tuple[Image.Image, str]:
@@ -173,6 +182,8 @@ def _as_channels(image: Image.Image, path: Path, channels: int) -> tuple[Image.I
             f"{path} has mode {image.mode}; expected 8 bits a channel: convert it first."
         )
     notes = []
+    if (frames := image.info[_FRAMES]) > 1:
+        notes.append(f"the first of {frames} frames")
     if "A" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] != 255:

@@ -55,6 +55,14 @@ def test_the_orientation_of_a_camera_is_followed(tmp_path: Path) -> None:
     assert size_of(tmp_path / "a.png") == (7, 5)
 
 
+def test_a_single_file_and_several_frames(tmp_path: Path) -> None:
+    frames = [Image.fromarray(COLOURS), Image.fromarray(COLOURS[::-1].copy())]
+    frames[0].save(tmp_path / "a.tiff", save_all=True, append_images=frames[1:])
+    assert list(find_pictures(tmp_path / "a.tiff")) == ["a.tiff"]
+    picture = read(tmp_path / "a.tiff")
+    assert (picture.pixels == COLOURS).all() and picture.note == "the first of 2 frames"
+
+
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     Image.fromarray(COLOURS).resize((64, 64)).save(tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
