@@ -17,7 +17,7 @@ from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check_mapping
 from deel_seg.export import Manifest
 from deel_seg.folders.kept import Kept
-from deel_seg.folders.measure import Measure
+from deel_seg.folders.measure import Measure, stability_name
 from deel_seg.folders.network import open_predictor
 from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
 from deel_seg.folders.reading import Reader, batches_of, read_ahead
@@ -100,6 +100,11 @@ def certify_folder(
     """
     budgets = check_budgets(eps)
     shares = [exact_fraction("fractions", each, allow_zero=False) for each in fractions]
+    if not shares or len({stability_name(share) for share in shares}) < len(shares):
+        raise ValueError(
+            "`fractions` must hold different shares, at least one. "
+            + received(fractions=list(fractions))
+        )
     batch_size = check_integer("batch_size", batch_size, minimum=1)
     padding = check_real("padding", padding, minimum=0.0, maximum=1.0)
     pictures = find_pictures(images)

@@ -79,8 +79,9 @@ class Measure:
             labels: Of each uint8 `(height, width)`, 255 for void, or None.
 
         Returns:
-            Of each picture by name: `predicted` `(height, width)`, `radius` `(height, width)`, the
-            values of `value_names`, `class_pixels` `(3, classes)` and the state of its IoU curve.
+            Of each picture by name: `predicted` and `radius` `(height, width)`, `size`, `pixels`,
+            `crs` and with labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`,
+            `class_pixels` `(3, classes)`, and the state of its IoU curve.
         """
         size = pixels[0].shape[:2]
         constant = self._constant(self._tiling.constant_factor(size))

@@ -131,6 +131,9 @@ def read_picture(
         UnreadablePicture: If a file cannot be read whole, is deeper than 8 bits, or the labels are
             not of the picture's size or not what `decoder` expects.
     """
+    # Before they are read: of a file that is written to meanwhile, an older version is certified,
+    # and its bytes are others the next time.
+    digest = digest_of(path, labels)
     try:
         image, note = _as_channels(_open(path), path, channels)
         classes = None
@@ -143,7 +146,7 @@ def read_picture(
                 )
             classes = decoder(opened, labels)
         pixels = np.asarray(image).reshape(image.height, image.width, channels)
-        return Picture(pixels, classes, digest_of(path, labels), note)
+        return Picture(pixels, classes, digest, note)
     except UnreadablePicture:
         raise
     except ValueError as error:

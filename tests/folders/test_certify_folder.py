@@ -191,6 +191,14 @@ def test_a_changed_picture_is_certified_again(tmp_path: Path) -> None:
     assert after == certify(tmp_path, "anew").rows[0]
 
 
+def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_text("no picture")
+    found = certify(tmp_path, labels=None)
+    assert found.rows == [] and list(found.refused) == ["a.png"]
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["values"] == {}
+
+
 def test_the_files_of_other_settings_are_refused(pictures: Path, found: Any) -> None:
     with pytest.raises(ValueError, match="its `eps` is"):
         certify(pictures, eps=[0.1])
@@ -204,6 +212,8 @@ def test_the_files_of_other_settings_are_refused(pictures: Path, found: Any) -> 
         ({"eps": [0.1, 0.1]}, "`eps` must hold different"),
         ({"eps": [-1]}, "`eps` must be >= 0"),
         ({"fractions": [1.5]}, "`fractions` must lie in"),
+        ({"fractions": [0.5, "1/2"]}, "`fractions` must hold different"),
+        ({"fractions": []}, "`fractions` must hold different"),
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"padding": 2}, "`padding` must be >= 0 and <= 1"),
         ({"tile": (3, 3)}, "`tile` must be a multiple"),
