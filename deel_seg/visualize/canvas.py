@@ -12,6 +12,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from deel_seg._checks import received
+from deel_seg.certificates.pixels import predicted_class
 
 Array = NDArray[Any]
 
@@ -65,19 +66,32 @@ def picture_of(image: Any, size: tuple[int, ...]) -> Array:
     return np.clip(picture[..., 0] if channels == (1,) else picture, 0.0, 1.0)
 
 
-def in_colours(picture: Array) -> Array:
-    """The same with three channels."""
-    return np.repeat(picture[..., None], 3, axis=-1) if picture.ndim == 2 else picture
-
-
-def one_image(logits: Any) -> Any:
-    """Logits `(height, width, classes)` as a batch of one, or raises."""
+def image_and_logits(image: Any, logits: Any) -> tuple[Array, Any]:
+    """An image in colours, and its logits as a batch of one; raises where they do not match."""
     shape = tuple(np.shape(logits))
     if len(shape) != 3:
         raise ValueError(
             f"`logits` must have shape (height, width, classes). {received(shape=shape)}"
         )
-    return ops.convert_to_tensor(logits)[None]
+    picture = picture_of(image, shape[:2])
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=-1)
+    return picture, ops.convert_to_tensor(logits)[None]
+
+
+def where_found(batch: Any, class_id: int) -> Array:
+    """Where a class is predicted."""
+    return ops.convert_to_numpy(predicted_class(batch, batch.shape[-1]))[0] == class_id
+
+
+def show_found(panel: Any, picture: Array, found: Array) -> None:
+    """The image, dark where nothing was found."""
+    panel.imshow(np.where(found[..., None], picture, 0.35 * picture))
+
+
+def class_called(class_id: int, class_name: str | None) -> str:
+    """What to call a class."""
+    return f"class {class_id}" if class_name is None else class_name
 
 
 def one_map(name: str, values: Any, size: tuple[int, ...]) -> Array:

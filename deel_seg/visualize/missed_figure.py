@@ -9,19 +9,19 @@ from keras import ops
 
 from deel_seg._checks import check_integer, check_real
 from deel_seg.certificates import worst_case_fnr, worst_case_segmentation
-from deel_seg.certificates.pixels import predicted_class
 from deel_seg.visualize.canvas import (
     ALARM,
     MISSED,
     RIGHT,
     add_legend,
-    in_colours,
-    one_image,
+    class_called,
+    image_and_logits,
     one_map,
-    picture_of,
     picture_panels,
     rounded_up,
+    show_found,
     show_right_and_wrong,
+    where_found,
 )
 
 
@@ -72,22 +72,21 @@ def missed_figure(
     """
     eps = check_real("eps", eps, minimum=0.0)
     class_id = check_integer("class_id", class_id, minimum=0)
-    batch = one_image(logits)
-    size = tuple(batch.shape[1:3])
-    picture, truth = in_colours(picture_of(image, size)), one_map("labels", labels, size)
+    picture, batch = image_and_logits(image, logits)
+    truth = one_map("labels", labels, picture.shape[:2])
     labelled = truth == class_id
     options: dict[str, Any] = {
         "lipschitz_constant": lipschitz_constant,
         "logit_tolerance": logit_tolerance,
     }
-    found = ops.convert_to_numpy(predicted_class(batch, batch.shape[-1]))[0] == class_id
+    found = where_found(batch, class_id)
     worst = worst_case_segmentation(batch, truth[None], eps=eps, mask=labelled[None], **options)
     certified = worst_case_fnr(batch, truth[None], positive_class=class_id, eps=eps, **options)
     bound = float(ops.convert_to_numpy(certified)[0])
     missed = float(np.mean(~found[labelled])) if labelled.any() else float("nan")
     figure, panels = picture_panels(3)
-    panels[0].imshow(np.where(found[..., None], picture, 0.35 * picture))
-    panels[0].set_title(f"found as {f'class {class_id}' if class_name is None else class_name}")
+    show_found(panels[0], picture, found)
+    panels[0].set_title(f"found as {class_called(class_id, class_name)}")
     show_right_and_wrong(panels[1], found, labelled)
     show_right_and_wrong(panels[2], ops.convert_to_numpy(worst)[0] == class_id, labelled)
     if np.isnan(bound):

@@ -15,19 +15,19 @@ from deel_seg.certificates import (
     worst_case_segmentation,
     worst_case_vanishing,
 )
-from deel_seg.certificates.pixels import predicted_class
 from deel_seg.visualize.canvas import (
     MISSED,
     RIGHT,
     WHITE,
     Array,
     add_legend,
-    in_colours,
-    one_image,
+    class_called,
+    image_and_logits,
     percent,
-    picture_of,
     picture_panels,
     rounded_down,
+    show_found,
+    where_found,
 )
 
 
@@ -75,8 +75,7 @@ def regions_figure(
         Fast and Flexible Robustness Certificates for Semantic Segmentation: Figure 1, Appendix H.
     """
     eps = check_real("eps", eps, minimum=0.0)
-    batch = one_image(logits)
-    picture = in_colours(picture_of(image, tuple(batch.shape[1:3])))
+    picture, batch = image_and_logits(image, logits)
     certified = region_radius(
         batch,
         fraction=fraction,
@@ -145,9 +144,8 @@ def vanishing_figure(
     """
     eps = check_real("eps", eps, minimum=0.0)
     class_id = check_integer("class_id", class_id, minimum=0)
-    batch = one_image(logits)
-    picture = in_colours(picture_of(image, tuple(batch.shape[1:3])))
-    found = ops.convert_to_numpy(predicted_class(batch, batch.shape[-1]))[0] == class_id
+    picture, batch = image_and_logits(image, logits)
+    found = where_found(batch, class_id)
     options: dict[str, Any] = {
         "lipschitz_constant": lipschitz_constant,
         "logit_tolerance": logit_tolerance,
@@ -159,9 +157,9 @@ def vanishing_figure(
     left = worst_case_vanishing(batch, class_id=class_id, eps=eps, **options)
     share = float(ops.convert_to_numpy(left)[0])
     figure, panels = picture_panels(2)
-    panels[0].imshow(np.where(found[..., None], picture, 0.35 * picture))
+    show_found(panels[0], picture, found)
     _write_budgets(panels[0], certified, batch)
-    name = f"class {class_id}" if class_name is None else class_name
+    name = class_called(class_id, class_name)
     panels[0].set_title(f"{name}: budget that changes {100 * fraction:g} % of it")
     still = found & (ops.convert_to_numpy(worst)[0] == class_id)
     colours = np.where(still[..., None], RIGHT, np.where(found[..., None], MISSED, WHITE))

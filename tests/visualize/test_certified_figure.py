@@ -41,20 +41,20 @@ def test_every_panel_shows_what_it_says(scene: dict[str, Any]) -> None:
     result = certify_segmentation(**arrays, eps=0.3)
     colours, grey = np.array(INFO.palette) / 255.0, 0.8
     kept = result.kept
-    np.testing.assert_allclose(pixels(figure, "image"), scene["image"])
-    np.testing.assert_allclose(pixels(figure, "prediction"), colours[result.predicted])
-    np.testing.assert_allclose(pixels(figure, "labels")[kept], colours[scene["labels"][kept]])
-    np.testing.assert_allclose(pixels(figure, "labels")[~kept], grey)
+    np.testing.assert_array_equal(pixels(figure, "image"), scene["image"])
+    np.testing.assert_array_equal(pixels(figure, "prediction"), colours[result.predicted])
+    np.testing.assert_array_equal(pixels(figure, "labels")[kept], colours[scene["labels"][kept]])
+    np.testing.assert_array_equal(pixels(figure, "labels")[~kept], grey)
     np.testing.assert_array_equal(
         np.ma.filled(pixels(figure, "budget"), np.nan)[kept], result.radius[kept]
     )
     alone = pixels(figure, "certified")
     certified = kept & (result.radius > 0.3)
-    np.testing.assert_allclose(alone[certified], colours[result.predicted[certified]])
-    np.testing.assert_allclose(alone[kept & ~certified], 1.0)
+    np.testing.assert_array_equal(alone[certified], colours[result.predicted[certified]])
+    np.testing.assert_array_equal(alone[kept & ~certified], 1.0)
     worst = pixels(figure, "worst case")
     assert result.lost.any()
-    np.testing.assert_allclose(worst[result.lost], colours[result.worst[result.lost]])
+    np.testing.assert_array_equal(worst[result.lost], colours[result.worst[result.lost]])
     left = kept & ~result.lost
     assert (worst[left] >= 0.5).all(), "pixels that are left are pale"
     assert figure.get_suptitle() == "A scene"
