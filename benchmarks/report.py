@@ -282,9 +282,9 @@ The commands, with the data sets under the folder that `DEEL_SEG_DATA` names
 
 Drawn scenes of the `shapes` data set, certified by the network that `make demo` trains.
 
-![Certificates of a drawn scene at a budget of 0.1](images/shapes_certificates.png)
+![Certificates of a drawn scene at a budget of 0.1](images/quickstart/certificates.png)
 
-![The same at a budget of 0.25](images/shapes_certificates_025.png)
+![The same at a budget of 0.25](images/quickstart/certificates_025.png)
 """
 
 

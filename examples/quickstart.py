@@ -23,6 +23,7 @@ from deel_seg.certificates import (
 from deel_seg.losses import TemperatureCrossentropy
 
 BUDGETS = [0.05, 0.1, 0.25, 0.5]
+FIGURES = {0.1: "certificates.png", 0.25: "certificates_025.png"}
 
 
 def main() -> None:
@@ -80,14 +81,16 @@ def main() -> None:
     print(f"  budget needed to halve the accuracy to 0.5 {_mean(radii):.3f}")
 
     batch, labels = next(iter(test))
-    figure = deel_seg.visualize.certified_figure(
-        batch[0], model.predict_on_batch(batch)[0], labels[0], eps=0.1, **options,
-        class_names=info.class_names, palette=info.palette,
-    )  # fmt: skip
+    logits = model.predict_on_batch(batch)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "certificates.png"
-    figure.savefig(path, dpi=120)
-    print(f"\nFigure: {path}")
+    for eps, name in FIGURES.items():
+        figure = deel_seg.visualize.certified_figure(
+            batch[0], logits[0], labels[0], eps=eps, **options,
+            class_names=info.class_names, palette=info.palette,
+        )  # fmt: skip
+        path = arguments.out / name
+        figure.savefig(path, dpi=120)
+        print(f"\nFigure: {path}")
 
 
 def _mean(batches: list) -> float:

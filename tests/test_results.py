@@ -1,8 +1,8 @@
-"""docs/results.md says what the files of the runs say."""
+"""docs/results.md and README.md say what the files of the runs say."""
 
 from __future__ import annotations
 
-from benchmarks import report, report_attacks, report_smoothing
+from benchmarks import report, report_attacks, report_readme, report_smoothing
 
 
 def test_the_page_is_made_of_the_files() -> None:
@@ -26,3 +26,9 @@ def test_the_tables_of_attacks_are_those_of_the_files() -> None:
     text = report_attacks.PAGE.read_text()
     assert report_attacks.page(text) == text
     assert "leaves more" not in text
+
+
+def test_the_figures_of_the_readme_are_those_of_the_files() -> None:
+    text = report_readme.PAGE.read_text()
+    assert report_readme.page(text) == text
+    assert report_readme.page(text.replace("| mean IoU", "| median IoU")) == text
