@@ -15,9 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# How far a printed number may be from the shown one. A short training differs from machine to
-# machine; the rest is rounding of the last digit that is shown.
+# How far a printed number may be from the shown one. A short training ends elsewhere on another
+# machine, which sums in another order: by less than with another seed, which is up to 0.08. The
+# rest is rounding of the last digit that is shown.
 PAGES = {
+    "README.md": {"abs": 0.1, "rel": 0.0},
     "docs/meaning.md": {"abs": 0.0015, "rel": 1e-3},
     "docs/migration.md": {"abs": 0.0015, "rel": 1e-3},
 }
