@@ -7,7 +7,9 @@ and runs on TensorFlow and on JAX.
 from __future__ import annotations
 
 import functools
+import gc
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +36,10 @@ else:
 WITH_XLA = os.environ.get("DEEL_SEG_XLA", "1") != "0"
 
 
+# What `compiled` has traced under TensorFlow, for `forget_compiled`.
+_TRACED: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
 def accumulation_dtype() -> str:
     """Widest float the backend offers: float64, but float32 under JAX without x64."""
     return "float64" if IS_TENSORFLOW or jax.config.jax_enable_x64 else "float32"
@@ -57,12 +63,29 @@ def compiled(
         bound = functools.partial(function, **dict(static))
         return tf.function(bound, jit_compile=with_xla, autograph=False)
 
+    _TRACED.add(specialised)
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         static = tuple((name, kwargs.pop(name)) for name in static_argnames if name in kwargs)
         return specialised(static, xla and WITH_XLA)(*args, **kwargs)
 
     return call
+
+
+def forget_compiled() -> None:
+    """Lets go of all that was compiled: some 20 MB for each shape that a certificate has met."""
+    for specialised in list(_TRACED):
+        specialised.cache_clear()
+    if IS_TENSORFLOW:
+        gc.collect()  # Graphs refer to themselves.
+    else:
+        jax.clear_caches()
+
+
+def fuses_layers() -> bool:
+    """Whether networks run through XLA: under JAX, and by Keras' default where a GPU is."""
+    return not IS_TENSORFLOW or bool(tf.config.list_physical_devices("GPU"))
 
 
 def is_concrete(*tensors: Any) -> bool:

@@ -15,6 +15,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import keras
 import pytest
 
+from deel_seg._backend import forget_compiled
 from tests.real_data import real_data_folder
 
 # Ampere and later GPUs multiply float32 matrices in TF32, 10 bits, unless told otherwise.
@@ -38,10 +39,9 @@ def seeds() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled_for_a_module() -> Iterator[None]:
-    """Lets go, after each module, of what JAX compiled for it."""
+    """Lets go, after each module, of what was compiled for it: all of it takes 10 GB and more."""
     yield
-    if keras.backend.backend() == "jax":
-        jax.clear_caches()
+    forget_compiled()
 
 
 @pytest.fixture(autouse=True)
