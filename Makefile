@@ -17,7 +17,8 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist
 # What has to give the same answers on the second Keras backend, beside the certificates.
 PORTABLE := attacks layers lipschitz losses smoothing
 PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
-	tests/models/test_remat_parts.py tests/models/test_training_together.py tests/test_inference.py
+	tests/models/test_remat_parts.py tests/models/test_sorted_convolutions.py \
+	tests/models/test_training_together.py tests/test_inference.py
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 

@@ -71,12 +71,15 @@ class BatchCentering(LipschitzLayer, Condensable):
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         if not training:
-            mean = ops.convert_to_tensor(self.moving_mean)
-            return self.scaled(inputs + ops.cast(self._shift(mean), inputs.dtype))
+            return self.scaled(inputs + ops.cast(self.inference_shift(), inputs.dtype))
         count = self._pixels(inputs)
         mean = ops.stop_gradient(replica_sum(_channel_sums(inputs)) / count)
         self._remember(mean)
         return self.scaled(_centered(inputs, self._shift(mean), count))
+
+    def inference_shift(self) -> Tensor:
+        """What inference adds to each channel, before the factor."""
+        return self._shift(ops.convert_to_tensor(self.moving_mean))
 
     def _shift(self, mean: Tensor) -> Tensor:
         return -mean if self.bias is None else self.bias - mean

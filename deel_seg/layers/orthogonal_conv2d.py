@@ -115,19 +115,18 @@ class OrthogonalConv2D(OrthogonalConvolution):
         sizes = {tuple(node.input_tensors[0].shape[1:3]) for node in self._inbound_nodes}
         return sizes.pop() if len(sizes) == 1 and None not in next(iter(sizes)) else None
 
-    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+    def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         padding = self.padding
         if padding == "circular":
             inputs, padding = self._wrap(inputs), "valid"
-        outputs = ops.conv(
+        return ops.conv(
             inputs,
-            self.cast_kernel(training),
+            kernel,
             strides=self.strides,
             padding=padding,
             data_format="channels_last",
             dilation_rate=self.dilation_rate,
         )
-        return self.biased(outputs)
 
     def _wrap(self, inputs: Tensor) -> Tensor:
         """Continues the image periodically, as far as the kernel reaches beyond it."""

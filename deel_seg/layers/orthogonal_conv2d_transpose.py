@@ -57,6 +57,9 @@ class OrthogonalConv2DTranspose(OrthogonalConvolution):
         Architectures, ICML 2025, for the kernel; the norm of an adjoint is that of the map.
     """
 
+    # The kernel is that of the adjoint, which takes what this layer yields.
+    filter_axis = -2
+
     def __init__(
         self,
         filters: int,
@@ -79,15 +82,14 @@ class OrthogonalConv2DTranspose(OrthogonalConvolution):
         """The kernel of the forward convolution, from our output to our input."""
         return AdaptiveOrthogonalKernel(self.filters, in_channels, self.kernel_size, self.strides)
 
-    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
-        outputs = ops.conv_transpose(
+    def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        return ops.conv_transpose(
             inputs,
-            self.cast_kernel(training),
+            kernel,
             strides=self.strides,
             padding=self.padding,
             data_format="channels_last",
         )
-        return self.biased(outputs)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         sizes = [

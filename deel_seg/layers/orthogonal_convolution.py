@@ -49,6 +49,13 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
         self.use_bias = use_bias
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
+    filter_axis = -1
+    """Axis of the filters in the kernel that `convolve` takes."""
+
+    @abc.abstractmethod
+    def convolve(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """What a kernel makes of the inputs, without bias and factor."""
+
     @abc.abstractmethod
     def kernel_plan(self, in_channels: int) -> AdaptiveOrthogonalKernel:
         """The kernel for that many channels in; raises where there is none."""
@@ -60,6 +67,10 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
         self.built = True
+
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
+        outputs = self.convolve(inputs, self.cast_kernel(training))
+        return self.scaled(outputs if self.bias is None else outputs + self.bias)
 
     def cast_kernel(self, training: bool | None) -> Tensor:
         return ops.cast(self.effective_kernel(training), self.compute_dtype)
@@ -82,10 +93,6 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
             # The quotients are rounded, more so in half precision: each round aims lower.
             self.kernel.assign(self.kernel * ((1.0 - excess) / bound))
             excess = max(2.0 * excess, 2.0**-23)
-
-    def biased(self, outputs: Tensor) -> Tensor:
-        """Outputs of the kernel with bias and factor."""
-        return self.scaled(outputs if self.bias is None else outputs + self.bias)
 
     def get_config(self) -> dict[str, Any]:
         return {

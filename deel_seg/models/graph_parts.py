@@ -17,6 +17,27 @@ NOMINAL_SIZE = 256
 """Height and width at which activations of images of unknown size are compared."""
 
 
+def call_options(inputs: Any, operation_fn: OperationFunction) -> dict[str, Any] | None:
+    """What the layers of a graph are called with beside tensors; None if those are symbolic.
+
+    Args:
+        inputs: What the graph is given; of symbolic tensors nothing is computed.
+        operation_fn: From a layer to what Keras calls in its place.
+    """
+    if any(
+        tensor is None or isinstance(tensor, keras.KerasTensor) for tensor in tree.flatten(inputs)
+    ):
+        return None
+
+    class Told:
+        _call_context_args = ("training",)
+
+        def __call__(self, **options: Any) -> Any:
+            return options
+
+    return operation_fn(Told())()
+
+
 @dataclass(frozen=True)
 class GraphPart:
     """Nodes of a functional graph that are computed one after the other.

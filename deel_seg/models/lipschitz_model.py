@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from deel_seg._backend import fuses_layers
 from deel_seg._checks import check_integer
 from deel_seg.certificates import CertifiedMetric
 from deel_seg.layers.kernels_together import composed_together
@@ -18,8 +19,9 @@ from deel_seg.lipschitz import (
     certified_lipschitz_constant,
     lipschitz_bound,
 )
-from deel_seg.models.graph_parts import GraphPart, cut_graph
-from deel_seg.models.remat_parts import run_in_parts, trains
+from deel_seg.models.graph_parts import GraphPart, OperationFunction, call_options, cut_graph
+from deel_seg.models.remat_parts import run_in_parts
+from deel_seg.models.sorted_convolutions import joined, sorted_convolutions
 from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network
@@ -61,15 +63,22 @@ class LipschitzModel(WorkerSteps):
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self._remat_graph: Callable[[], Sequence[GraphPart]]
+        # As functions: Keras would track what is in a list of ours a second time.
+        together = [] if fuses_layers() else sorted_convolutions(self)
+        self._sorted_convolutions = lambda: together
         self.remat_parts = 1
 
     # Keras' own name, for what its `call` runs the graph with. Not `call` itself: by that of Keras
     # it is known that a model computes its graph and nothing else. Nor `__call__`, which Keras'
     # trainer for JAX goes around.
     def _run_through_graph(self, inputs: Any, *args: Any, **options: Any) -> Any:
-        """As Keras'; in training the kernels of one shape are composed together."""
-        operation_fn = options.get("operation_fn")
-        if operation_fn is None or not trains(inputs, operation_fn):
+        """As Keras', side by side: kernels of one shape in training, layers at inference."""
+        operation_fn: OperationFunction | None = options.get("operation_fn")
+        told = None if operation_fn is None else call_options(inputs, operation_fn)
+        if operation_fn is None or told is None:
+            return super()._run_through_graph(inputs, *args, **options)
+        if told.get("training") is not True:
+            options["operation_fn"] = joined(operation_fn, self._sorted_convolutions())
             return super()._run_through_graph(inputs, *args, **options)
         with composed_together(self._orthogonal_layers()):
             if len(parts := self._remat_graph()) > 1:
@@ -131,7 +140,6 @@ class LipschitzModel(WorkerSteps):
     def remat_parts(self, count: int) -> None:
         self._remat_parts = check_integer("remat_parts", count, minimum=1)
         parts = cut_graph(self, count) if count > 1 else []
-        # As a function: Keras would track what is in a list of ours a second time.
         self._remat_graph = lambda: parts
         self.train_function = None
 

@@ -17,27 +17,6 @@ from deel_seg.models.graph_parts import GraphPart, OperationFunction
 Tensor = Any
 
 
-def trains(inputs: Any, operation_fn: OperationFunction) -> bool:
-    """Whether the layers of a graph are called on tensors with `training=True`.
-
-    Args:
-        inputs: What the graph is given; of symbolic tensors nothing is computed.
-        operation_fn: From a layer to what Keras calls in its place.
-    """
-    if any(
-        tensor is None or isinstance(tensor, keras.KerasTensor) for tensor in tree.flatten(inputs)
-    ):
-        return False
-
-    class Told:
-        _call_context_args = ("training",)
-
-        def __call__(self, **options: Any) -> Any:
-            return options
-
-    return operation_fn(Told())().get("training") is True
-
-
 def run_in_parts(
     model: Any, parts: Sequence[GraphPart], inputs: Any, operation_fn: OperationFunction
 ) -> Any:

@@ -1,0 +1,146 @@
+"""Layers that are computed together at inference give what they give one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import deel_seg
+from deel_seg._backend import fuses_layers
+from deel_seg._derivatives import vjp
+from deel_seg.layers import BatchCentering, MaxMin, OrthogonalConv2D, OrthogonalConv2DTranspose
+from deel_seg.models.sorted_convolutions import (
+    SortedConvolution,
+    joined,
+    sorted_and_shifted,
+    sorted_convolutions,
+)
+
+IMAGES = np.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
+
+
+def scrambled(model: Any) -> Any:
+    """The model with biases and means that are not zero."""
+    generator = np.random.default_rng(1)
+    for layer in model.layers:
+        for variable in (getattr(layer, "moving_mean", None), getattr(layer, "bias", None)):
+            if variable is not None:
+                variable.assign(generator.normal(size=variable.shape, scale=0.3))
+    return model
+
+
+def network(**options: Any) -> Any:
+    """Convolution, sorting and centering, downwards and upwards."""
+    inputs = keras.Input((8, 8, 3))
+    x = OrthogonalConv2D(8, 3, strides=2, **options)(inputs)
+    x = BatchCentering()(MaxMin()(x))
+    x = OrthogonalConv2DTranspose(8, 2, strides=2, use_bias=False)(x)
+    x = BatchCentering(use_bias=False)(MaxMin()(x))
+    return scrambled(deel_seg.LipschitzModel(inputs, OrthogonalConv2D(4, 1)(x)))
+
+
+def one_by_one(model: Any, images: Any) -> Any:
+    for layer in model.layers[1:]:
+        images = layer(images)
+    return images
+
+
+def together(model: Any, images: Any) -> Any:
+    """As the model computes it on TensorFlow's processor, on any backend and device."""
+    found = sorted_convolutions(model)
+    assert found
+    operation_fn = joined(lambda layer: layer, found)
+    for layer in model.layers[1:]:
+        images = operation_fn(layer)(images)
+    return images
+
+
+@pytest.mark.parametrize("options", [{}, {"padding": "valid"}, {"use_bias": False}])
+def test_the_outputs_are_those_of_the_layers(options: dict[str, Any]) -> None:
+    model = network(**options)
+    assert len(sorted_convolutions(model)) == 2
+    expected = ops.convert_to_numpy(one_by_one(model, IMAGES))
+    for found in (together(model, IMAGES), model(IMAGES), model.predict(IMAGES, verbose=0)):
+        # Offsets are added in another order: 100 roundings of values below 4.
+        assert np.abs(ops.convert_to_numpy(found) - expected).max() < 100 * 4 * 2.0**-24
+
+
+def test_a_model_takes_them_where_nothing_else_fuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, called = network(), []
+    monkeypatch.setattr(SortedConvolution, "__call__", lambda self, x: called.append(self) or x)
+    try:
+        model(IMAGES)
+    except ValueError:
+        pass  # The next layer misses its channels.
+    assert bool(called) == (not fuses_layers())
+
+
+def test_the_gradient_is_that_of_the_layers() -> None:
+    model = network()
+    direction = ops.convert_to_tensor(np.random.default_rng(2).normal(size=(2, 8, 8, 4)), "float32")
+    images = ops.convert_to_tensor(IMAGES)
+    (expected,) = vjp(lambda x: one_by_one(model, x), [images], direction)
+    (found,) = vjp(lambda x: together(model, x), [images], direction)
+    # Sums of some hundred products, in another order.
+    assert np.abs(ops.convert_to_numpy(found - expected)).max() < 1e-5
+
+
+def test_tied_pairs_send_their_gradients_to_their_places() -> None:
+    first = ops.convert_to_tensor(np.float32([1, 2, 3]).reshape(1, 1, 1, 3))
+    second = ops.convert_to_tensor(np.float32([1, 3, 2]).reshape(1, 1, 1, 3))
+    upstream = ops.reshape(ops.arange(6, dtype="float32"), (1, 1, 1, 6))
+    expected = vjp(MaxMin(), [ops.concatenate([first, second], axis=-1)], upstream)[0]
+    found = vjp(sorted_and_shifted, [first, second, ops.zeros(3)], upstream)
+    np.testing.assert_array_equal(np.concatenate(found[:2], axis=-1), expected)
+    np.testing.assert_array_equal(found[2], [3, 4, 5])
+
+
+def test_training_runs_layer_by_layer() -> None:
+    model = network()
+    centering = next(layer for layer in model.layers if isinstance(layer, BatchCentering))
+    before = ops.convert_to_numpy(centering.moving_mean)
+    model(IMAGES, training=True)
+    assert (ops.convert_to_numpy(centering.moving_mean) != before).any()
+
+
+def only_one(build: Any) -> int:
+    inputs = keras.Input((8, 8, 4))
+    return len(sorted_convolutions(keras.Model(inputs, build(inputs))))
+
+
+class OtherSorting(MaxMin):
+    """A subclass may compute anything."""
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: BatchCentering()(OtherSorting()(OrthogonalConv2D(8, 3)(x))),
+        lambda x: BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3, groups=2)(x))),
+        lambda x: BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3, padding="circular")(x))),
+        lambda x: [y := MaxMin()(OrthogonalConv2D(8, 3)(x)), BatchCentering()(y)],
+        lambda x: [y := OrthogonalConv2D(8, 3)(x), BatchCentering()(MaxMin()(y))],
+        lambda x: BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3)(x)), training=True),
+        lambda x: (layer := BatchCentering())(layer(MaxMin()(OrthogonalConv2D(8, 3)(x)))),
+        lambda x: MaxMin()(OrthogonalConv2D(8, 3)(x)),
+    ],
+    ids=["subclass", "groups", "circular", "output", "two uses", "training", "shared", "no centre"],
+)
+def test_what_is_left_alone(build: Any) -> None:
+    assert only_one(build) == 0
+    assert only_one(lambda x: BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3)(x)))) == 1
+
+
+def test_factors_that_are_set_later_count() -> None:
+    model = network()
+    before = ops.convert_to_numpy(one_by_one(model, IMAGES))
+    for layer in model.layers[1:4]:
+        layer.set_klip_factor(0.5)
+        expected = ops.convert_to_numpy(one_by_one(model, IMAGES))
+        found = ops.convert_to_numpy(together(model, IMAGES))
+        assert np.abs(found - expected).max() < 100 * 4 * 2.0**-24
+    assert np.abs(expected - before).max() > 0.01
