@@ -88,11 +88,13 @@ class PartsFolder:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
         if not path.exists():
-            if any(folder.iterdir()):
+            # A kill while the settings were written leaves a part of them.
+            if any(file.suffix != ".partial" for file in folder.iterdir()):
                 raise ValueError(
                     f"`folder` must be empty, or hold {what}. {received(folder=str(folder))}"
                 )
-            path.write_text(json.dumps(wanted, indent=1) + "\n")
+            with whole(path) as file:
+                file.write((json.dumps(wanted, indent=1) + "\n").encode())
             return
         there = json.loads(path.read_text())
         for name in {**wanted, **there}:
