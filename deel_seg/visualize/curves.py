@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from deel_seg._checks import received
+from deel_seg._checks import check_choice, received
 from deel_seg.visualize.canvas import ATTACKED, CERTIFIED, plot_panel
 
 
@@ -74,23 +74,31 @@ def pareto_figure(
     names: Sequence[str] | None = None,
     robustness_name: str = "stability@50, l2",
     accuracy_name: str = "mIoU",
+    robustness_best: str = "max",
+    accuracy_best: str = "max",
+    robustness_scale: str = "log",
 ) -> Any:
     """Draws accuracy against robustness, a point for each network, as the paper's Figure 5.
 
     Points that no other one surpasses in both are joined: the Pareto front. The others are hollow.
 
     Args:
-        robustness: Of each network, such as its mean stability radius, `> 0`.
+        robustness: Of each network, such as its mean stability radius; `> 0` on a logarithmic
+            axis.
         accuracy: Of each network.
         names: What to write beside each point, such as its temperature.
-        robustness_name: Of the horizontal axis, which is logarithmic.
+        robustness_name: Of the horizontal axis.
         accuracy_name: Of the vertical axis.
+        robustness_best: `"max"`, or `"min"` where less of it is better, such as a bound of errors.
+        accuracy_best: Likewise.
+        robustness_scale: `"log"` or `"linear"`: the horizontal axis.
 
     Returns:
         A `matplotlib.figure.Figure`, not tied to pyplot.
 
     Raises:
-        ValueError: If the sequences are not of one length, or a robustness is not above 0.
+        ValueError: If the sequences are not of one length, or a robustness is not above 0 on a
+            logarithmic axis.
         ImportError: If matplotlib is not installed.
 
     Example:
@@ -103,16 +111,21 @@ def pareto_figure(
         Fast and Flexible Robustness Certificates for Semantic Segmentation: Figure 5.
     """
     x, y = _numbers("robustness", robustness), _numbers("accuracy", accuracy)
-    if len(x) != len(y) or not (x > 0).all() or (names is not None and len(names) != len(x)):
+    check_choice("robustness_scale", robustness_scale, ("log", "linear"))
+    positive = robustness_scale == "linear" or (x > 0).all()
+    if len(x) != len(y) or not positive or (names is not None and len(names) != len(x)):
         raise ValueError(
             "`robustness` must be above 0, and `accuracy` and `names` hold one for each. "
             + received(robustness=list(robustness), accuracy=list(accuracy), names=names)
         )
-    front = pareto_front(x, y)
+    front = pareto_front(
+        x * _sign("robustness_best", robustness_best), y * _sign("accuracy_best", accuracy_best)
+    )
     figure, axes = plot_panel(robustness_name, accuracy_name)
-    axes.semilogx(x[front], y[front], "o-", color=CERTIFIED)
+    axes.set_xscale(robustness_scale)
+    axes.plot(x[front], y[front], "o-", color=CERTIFIED)
     others = np.setdiff1d(np.arange(len(x)), front)
-    axes.semilogx(x[others], y[others], "o", color=CERTIFIED, fillstyle="none")
+    axes.plot(x[others], y[others], "o", color=CERTIFIED, fillstyle="none")
     axes.margins(x=0.2)  # Room for names beside the last point.
     for place, text in enumerate(names or ()):
         axes.annotate(f" {text}", (x[place], y[place]))
@@ -134,6 +147,10 @@ def pareto_front(robustness: Any, accuracy: Any) -> list[int]:
             front.append(int(place))
             best = accuracy[place]
     return front[::-1]
+
+
+def _sign(name: str, best: str) -> float:
+    return 1.0 if check_choice(name, best, ("max", "min")) == "max" else -1.0
 
 
 def _numbers(name: str, values: Sequence[float]) -> np.ndarray:
