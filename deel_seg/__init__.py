@@ -13,6 +13,7 @@ from deel_seg import (
     losses,
     models,
     smoothing,
+    tuning,
     visualize,
 )
 from deel_seg.evaluation import Evaluation, evaluate
@@ -49,5 +50,6 @@ __all__ = [
     "losses",
     "models",
     "smoothing",
+    "tuning",
     "visualize",
 ]

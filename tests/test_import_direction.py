@@ -19,6 +19,7 @@ ALLOWED = {
     "_devices": BASE,
     "_replicas": BASE,
     "_parts": {"_checks"},
+    "_fitting": {"_parts"},
     "norms": set(),
     "parametrizations": BASE,
     "layers": BASE | {"_replicas", "parametrizations", "norms"},
@@ -34,6 +35,7 @@ ALLOWED = {
     "data": BASE,
     "visualize": BASE | {"certificates", "data"},
     "export": BASE | {"certificates", "lipschitz", "vanilla", "models"},
+    "tuning": {"_checks", "_fitting", "_parts", "losses", "models", "visualize"},
     "folders": BASE | {"_parts", "certificates", "data", "evaluation", "export"},
 }
 
