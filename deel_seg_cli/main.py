@@ -11,6 +11,8 @@ from deel_seg_cli.audit import audit
 from deel_seg_cli.certify import certify
 from deel_seg_cli.evaluate import evaluate
 from deel_seg_cli.export import export
+from deel_seg_cli.sweep import sweep
+from deel_seg_cli.train import train
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
@@ -48,5 +50,5 @@ def main(traceback: bool) -> None:
     """
 
 
-for command in (certify, audit, evaluate, export):
+for command in (certify, audit, train, evaluate, sweep, export):
     main.add_command(command)

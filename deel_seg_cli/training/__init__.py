@@ -1,0 +1,1 @@
+"""A training as a whole: its settings, its network, its folder."""
