@@ -68,6 +68,7 @@ def kill_after(command: str, config: Path, out: Path, file: Path, seconds: float
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it was killed before it was done"
 
 
 def history(out: Path) -> list[dict[str, str]]:
@@ -108,13 +109,16 @@ def test_a_killed_training_ends_as_one_that_was_not_killed(tmp_path: Path) -> No
 
 def test_a_killed_sweep_ends_as_one_that_was_not_killed(tmp_path: Path) -> None:
     config, whole, cut = write(tmp_path, SWEEP), tmp_path / "whole", tmp_path / "cut"
+    # The first trial is done, the second one under way; tests/tuning stops at the other moments.
     kill_after(
-        "sweep", config, cut, cut / "trials" / "temperature=1.0" / "last.keras",
-        random.Random(2).uniform(0, 0.5),
+        "sweep", config, cut, cut / "trials" / "temperature=1.0" / "result.json",
+        random.Random(2).uniform(0, 1),
     )  # fmt: skip
+    finished = (cut / "trials" / "temperature=1.0" / "last.keras").read_bytes()
     goes_on = run("sweep", config, "--out", cut, "--json")
     assert goes_on.exit_code == 0, goes_on.output
     assert goes_on.stdout == (cut / "sweep.json").read_text()
+    assert (cut / "trials" / "temperature=1.0" / "last.keras").read_bytes() == finished
 
     in_one_go = run("sweep", config, "--out", whole)
     assert in_one_go.exit_code == 0, in_one_go.output
