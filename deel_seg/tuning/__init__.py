@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deel_seg.tuning.pareto import non_dominated
-from deel_seg.tuning.sweep_result import SweepResult
+from deel_seg.tuning.sweep_result import SweepResult, Trial
 
 if TYPE_CHECKING:
     from deel_seg.tuning.hypermodel import SegmentationHyperModel
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SegmentationHyperModel",
     "SweepResult",
+    "Trial",
     "certified_objective",
     "non_dominated",
     "sweep",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def sweep(
     search: str = "grid",
     max_trials: int | None = None,
     seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
     verbose: int = 1,
 ) -> SweepResult:
     """Trains a network for each choice of the hyperparameters, and finds the Pareto front.
@@ -43,10 +44,11 @@ def sweep(
     stopped, and finds the same as one that was not: the seed of each trial is made from `seed` and
     its hyperparameters, and the search is gone through again with the trials that are there. A
     list of values may be made longer, and `max_trials` larger, and what is there is used; other
-    settings need another folder. That the data are the same is not looked at.
+    settings need another folder. That the data are the same is not looked at: say in `settings`
+    what they are.
 
-    On a processor two runs are the same to the last bit; on a GPU they are with
-    `tf.config.experimental.enable_op_determinism()`.
+    That two runs are the same takes a device that computes the same twice: a GPU may sum in another
+    order, unless `tf.config.experimental.enable_op_determinism()` is called first.
 
     Args:
         hypermodel: A `SegmentationHyperModel`, or another `keras_tuner.HyperModel` whose networks
@@ -63,6 +65,8 @@ def sweep(
         search: `"grid"`, every combination (ten values of a range without `step`), or `"random"`.
         max_trials: The most trials; by default all of a grid, and 10 of a random search.
         seed: Of the search and of the trials.
+        settings: What else the trials depend on, such as the data and its size, as JSON has it. A
+            folder that was begun with others is refused.
         verbose: 1 for a line after each epoch with the time left, 0 for none.
 
     Returns:
@@ -97,7 +101,8 @@ def sweep(
         check_integer("max_trials", max_trials, minimum=1)
     seed = check_integer("seed", seed, minimum=0)
     wanted = _objectives(objectives)
-    settings = {
+    fixed = {
+        **(settings or {}),
         "hypermodel": _settings(hypermodel),
         "epochs": check_integer("epochs", epochs, minimum=1),
         "steps_per_epoch": check_integer("steps_per_epoch", steps_per_epoch, minimum=1),
@@ -108,7 +113,7 @@ def sweep(
         oracle = _oracle(search, wanted, max_trials, seed)
         tuner = _KeptTuner(oracle, hypermodel, scratch)
         count = _count(oracle, search, max_trials)
-        PartsFolder(folder, "the sweep", settings)
+        PartsFolder(folder, "the sweep", fixed)
         trials = KeptTrials(
             Path(folder) / "trials", hypermodel, stream, validation,
             steps=steps_per_epoch, epochs=epochs, needed=[each.name for each in wanted],

@@ -49,8 +49,7 @@ class SweepResult:
         trials: In the order of the search.
 
     Example:
-    >>> from deel_seg.tuning import SweepResult
-    >>> from deel_seg.tuning.sweep_result import Trial
+    >>> from deel_seg.tuning import SweepResult, Trial
     >>> trials = [
     ...     Trial({"temperature": t}, {"val_accuracy": a, "val_crpa": c}, f"temperature={t}")
     ...     for t, a, c in ((1.0, 0.6, 0.5), (5.0, 0.8, 0.4), (50.0, 0.7, 0.1))

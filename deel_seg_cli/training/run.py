@@ -108,6 +108,9 @@ def train(settings: TrainingSettings, out: Path, team: Team, verbose: int) -> No
         writes=team.is_chief,
         verbose="auto" if verbose else 0,
     )
+    rows = read_history(out / "history.csv")
+    if verbose and rows and not math.isfinite(float(rows[-1]["loss"])):
+        print(f"The loss was no number in epoch {len(rows)}, and the training ended.", flush=True)
 
 
 def evaluate(settings: TrainingSettings, out: Path, team: Team, verbose: int) -> dict[str, Any]:

@@ -22,6 +22,10 @@ _LEFT_OUT = {
 TRAINING_KEYS = tuple(
     each.name for each in fields(TrainingSettings) if each.name not in _LEFT_OUT
 )  # fmt: skip
+_OF_DATA = (
+    "data", "root", "options", "size", "batch_size", "train_split", "validation_split",
+    "augmentation", "noise", "dtype",
+)  # fmt: skip
 SEARCHED = ("temperature", "learning_rate", "width")
 
 
@@ -110,6 +114,7 @@ def run_sweep(
         stream,
         deel_seg.data.load(settings.data, splits["validation"], settings.size, **source),
         objectives=metrics, epochs=settings.epochs, steps_per_epoch=steps, folder=out,
+        settings={name: settings.arguments()[name] for name in _OF_DATA},
         search=options.search, max_trials=options.max_trials, seed=settings.seed,
         verbose=verbose,
     )  # fmt: skip

@@ -126,6 +126,8 @@ def test_a_killed_sweep_ends_as_one_that_was_not_killed(tmp_path: Path) -> None:
     assert "On the Pareto front: temperature" in in_one_go.stdout
     for name in ("sweep.csv", "sweep.md", "sweep.json", "pareto.png", "settings.json"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    other = run("sweep", write(tmp_path, SWEEP.replace("16, 16", "16, 32")), "--out", whole)
+    assert other.exit_code == 1 and "its `size` is [16, 16]" in other.stderr
     for trial in ("temperature=1.0", "temperature=20.0"):
         mine, theirs = cut / "trials" / trial, whole / "trials" / trial
         assert (mine / "result.json").read_bytes() == (theirs / "result.json").read_bytes()

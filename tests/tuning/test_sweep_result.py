@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deel_seg.tuning import SweepResult
-from deel_seg.tuning.sweep_result import Trial
+from deel_seg.tuning import SweepResult, Trial
 
 VALUES = {1.0: (0.6, 0.5), 5.0: (0.8, 0.4), 20.0: (0.9, 0.1), 50.0: (0.7, 0.1)}
 
