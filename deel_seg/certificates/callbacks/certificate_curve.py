@@ -12,20 +12,16 @@ from deel_seg._checks import check_choice, check_integer, check_real, received
 from deel_seg._inference import compiled_inference
 from deel_seg._replicas import is_chief
 from deel_seg.certificates.budgets import check_budgets
+from deel_seg.certificates.callbacks.curve_board import CurveBoard
 from deel_seg.certificates.callbacks.curve_columns import column_names, scalars, table
 from deel_seg.certificates.callbacks.curve_data import batches, check_data
-from deel_seg.certificates.callbacks.curve_logs import CurveFile, budget_name
+from deel_seg.certificates.callbacks.curve_logs import CurveFile
 from deel_seg.certificates.callbacks.curve_totals import CurveOptions, CurveTotals
 from deel_seg.certificates.callbacks.model_constant import (
     certifying_constant,
     constant_by_design,
 )
-from deel_seg.certificates.callbacks.radius_pictures import (
-    certified_picture,
-    radius_maps,
-    radius_picture,
-)
-from deel_seg.certificates.callbacks.tensorboard import TensorBoardWriter
+from deel_seg.certificates.callbacks.radius_pictures import radius_maps
 from deel_seg.certificates.class_groups import check_group_lists
 from deel_seg.certificates.data_set_iou_sums import check_summable_norm
 from deel_seg.certificates.objectives import exact_fraction
@@ -46,9 +42,11 @@ class CertificateCurve(keras.callbacks.Callback):
     - into a CSV file, one row an epoch (counted from 0, as Keras' `CSVLogger` does) and budget. A
       resumed run goes on in the same file, and an epoch that is run again replaces its rows and
       those of later epochs;
-    - into TensorBoard, with pictures of the first images: the radius of each pixel, from 0 (dark)
-      to the largest budget (bright), and the pixels that are certified at `image_eps`, each alone.
-      TensorFlow backend only.
+    - into TensorBoard, at the epoch as its step, in float32 on the safe side: the same values; the
+      curve as a picture, if matplotlib is installed; and of the first images the radius of each
+      pixel, from 0 (dark) to the largest budget (bright), and the pixels that are certified at
+      `image_eps`, each alone. TensorFlow backend only; others are refused. The folder may be that
+      of `keras.callbacks.TensorBoard`, and a resumed run goes on in it as in the CSV file.
 
     Of several workers (`tf.distribute.MultiWorkerMirroredStrategy`) each one makes the curve, of
     the `data` that it is given, and the chief alone writes it.
@@ -161,7 +159,12 @@ class CertificateCurve(keras.callbacks.Callback):
         self._first_epoch: int | None = None
         columns = ["epoch", *column_names(self.options)]
         self._file = None if csv_path is None else CurveFile(csv_path, columns)
-        self._writer = None if tensorboard is None else TensorBoardWriter(tensorboard)
+        top = max(budgets) or 1.0
+        self._board = (
+            None
+            if tensorboard is None
+            else CurveBoard(tensorboard, prefix=prefix, top=top, eps=self.image_eps)
+        )
 
     def evaluate(self, model: keras.Model) -> dict[str, list[Any]]:
         """The curve of a model, which becomes `curve`; nothing is written anywhere."""
@@ -195,14 +198,12 @@ class CertificateCurve(keras.callbacks.Callback):
             return
         if self._file is not None:
             self._file.write(epoch, _rows(self.curve))
-        if self._writer is not None:
-            self._writer.scalars(values, epoch)
-            self._writer.images(self._pictures(), epoch)
-            self._writer.flush()
+        if self._board is not None:
+            self._board.write(epoch, values, self.curve, self._radii)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._board is not None:
+            self._board.close()
 
     def _certify(self) -> dict[str, float]:
         """Passes over the data; keeps the columns, and returns the values by name in the logs."""
@@ -223,19 +224,11 @@ class CertificateCurve(keras.callbacks.Callback):
             logits = self._inference(images)
             totals.update(logits, labels)
             missing = self.num_images - len(self._radii)
-            if self._writer is not None and missing > 0:
+            if self._board is not None and missing > 0:
                 self._radii.extend(radius_maps(logits, labels, constant, **shared)[:missing])
         result = totals.result()
         self.curve = table(self.options, result, constant)
         return scalars(self.options, result, constant, self.prefix)
-
-    def _pictures(self) -> dict[str, list[Any]]:
-        top = max(self.options.eps) or 1.0
-        certified = f"{self.prefix}certified@{budget_name(self.image_eps)}"
-        return {
-            f"{self.prefix}radius": [radius_picture(radius, top) for radius in self._radii],
-            certified: [certified_picture(radius, self.image_eps) for radius in self._radii],
-        }
 
 
 def _check_classes(class_ids: Any, certified_iou: bool) -> tuple[int, ...]:
