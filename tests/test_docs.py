@@ -106,7 +106,8 @@ def test_names_and_calls_on_a_page_exist(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+            place = page.parent / target
+            assert place.exists() or place.with_suffix(".ipynb").exists(), target
 
 
 def test_the_readme_shows_calls() -> None:
@@ -115,7 +116,9 @@ def test_the_readme_shows_calls() -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    pages = {path.relative_to(ROOT / "docs").as_posix() for path in PAGES[1:]}
+    # The pages of notebooks are made when the documentation is built.
+    notebooks = [path.with_suffix(".md") for path in (ROOT / "docs").rglob("*.ipynb")]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in [*PAGES[1:], *notebooks]}
     assert set(re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE)) == pages
 
 
