@@ -20,6 +20,7 @@ import nbformat
 from mkdocs.structure.files import File, Files
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 log = logging.getLogger("mkdocs.hooks.notebooks")
 
@@ -28,6 +29,7 @@ _AT_ONCE = 2  # Each holds a TensorFlow of its own.
 _SECONDS_A_CELL = 600
 # To compile with XLA takes longer than all that is computed here.
 _ENVIRONMENT = {"DEEL_SEG_XLA": "0", "KERAS_BACKEND": "tensorflow"}
+_SETTINGS = Config({"CoalesceStreamsPreprocessor": {"enabled": True}})  # Of a cell one output.
 _LINK = re.compile(r"\]\(([\w/]+)\.ipynb\)")
 
 
@@ -60,7 +62,8 @@ def as_markdown(notebook: Any, name: str) -> tuple[str, dict[str, bytes]]:
     Links between notebooks become links between pages.
     """
     resources = {"unique_key": name, "output_files_dir": f"{name}_files"}
-    text, found = MarkdownExporter().from_notebook_node(notebook, resources=resources)
+    exporter = MarkdownExporter(config=_SETTINGS)
+    text, found = exporter.from_notebook_node(notebook, resources=resources)
     title, _, rest = _LINK.sub(r"](\1.md)", text).lstrip().partition("\n")
     download = f"[This page as a notebook]({name}.ipynb), without its outputs."
     return f"{title}\n\n{download}\n{rest}", found["outputs"]
