@@ -36,7 +36,8 @@ ALLOWED = {
     "visualize": BASE | {"certificates", "data"},
     "export": BASE | {"certificates", "lipschitz", "vanilla", "models"},
     "tuning": {"_checks", "_fitting", "_parts", "losses", "models", "visualize"},
-    "folders": BASE | {"_parts", "certificates", "data", "evaluation", "export"},
+    "folders": BASE | {"_parts", "certificates", "data", "evaluation", "export", "lipschitz"},
+    "report": BASE | {"_parts", "data", "folders"},
 }
 
 

@@ -22,6 +22,7 @@ from deel_seg.folders.network import open_predictor
 from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
 from deel_seg.folders.reading import Reader, batches_of, read_ahead
 from deel_seg.folders.results import FolderCertificates, Totals, row_of, summarised, write
+from deel_seg.folders.statement import write_statement
 from deel_seg.folders.tiles import Tiling, smallest_multiple
 
 
@@ -40,6 +41,7 @@ def certify_folder(
     overlap: int = 0,
     padding: float = 0.0,
     batch_size: int = 1,
+    report: bool = False,
     verbose: int = 1,
 ) -> FolderCertificates:
     """Certifies every picture below a folder, of any size, and writes what was found.
@@ -75,6 +77,9 @@ def certify_folder(
         overlap: Pixels that tiles look at beyond their own on every inner side.
         padding: What pictures are filled up with, in `[0, 1]`.
         batch_size: Pictures of one size that are certified together.
+        report: Whether to keep what `deel_seg.report.write_report` shows too: in `maps/NAME.npz`
+            the labels, the picture as JPEG, the class that came second and the certificates at more
+            budgets; and `manifest.json` and `audit.json` of the network.
         verbose: 1 shows a progress bar.
 
     Returns:
@@ -111,7 +116,9 @@ def certify_folder(
     label_files = {} if labels is None else find_labels(labels, pictures)
     predictor = open_predictor(model)
     tiling = _tiling(predictor.network, tile, overlap)
-    measure = Measure(predictor, tiling, budgets, shares, padding, certified_iou=certified_iou)
+    measure = Measure(
+        predictor, tiling, budgets, shares, padding, certified_iou=certified_iou, report=report
+    )
     decoder = _decoder(label_mapping, label_threshold, measure.num_classes)
     settings = {
         "eps": budgets,
@@ -124,7 +131,9 @@ def certify_folder(
         "padding": padding,
         "batch_size": batch_size,
     }
-    kept = Kept(Path(out), {**settings, **_statement(predictor.manifest)})
+    kept = Kept(Path(out), {**settings, **_statement(predictor.manifest)}, report=report)
+    if report:
+        write_statement(predictor, Path(out))
     channels = int(predictor.network.input_shape[-1])
     bar = keras.utils.Progbar(len(pictures), verbose=verbose, unit_name="image")
     refused: dict[str, str] = {}

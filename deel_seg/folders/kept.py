@@ -10,6 +10,7 @@ import numpy as np
 
 from deel_seg._checks import received
 from deel_seg._parts import whole
+from deel_seg.folders.explored import REPORT, seen
 from deel_seg.folders.measure import MAPS, Measured
 from deel_seg.folders.pictures import Picture
 
@@ -20,9 +21,11 @@ class Kept:
     Args:
         folder: As given to `certify_folder`.
         settings: What the values depend on.
+        report: Whether to keep what a report shows too.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], *, report: bool = False) -> None:
+        self._report = report
         self.settings = json.loads(json.dumps(settings))
         self._maps = folder / "maps"
         self._maps.mkdir(parents=True, exist_ok=True)
@@ -40,12 +43,13 @@ class Kept:
                 )
 
     def has(self, name: str, digest: str) -> bool:
-        """Whether a picture of these bytes was certified."""
+        """Whether a picture of these bytes was certified, and what is asked for was found."""
         path = self._file(name)
         if not path.exists():
             return False
         with np.load(path) as file:
-            return str(file["digest"]) == digest
+            there = not self._report or f"{REPORT}level" in file.files
+            return there and str(file["digest"]) == digest
 
     def keep(self, name: str, picture: Picture, found: Measured) -> None:
         """Keeps what was found; a kill while writing leaves nothing."""
@@ -53,12 +57,18 @@ class Kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as file:
             arrays: dict[str, Any] = {"digest": picture.digest, "note": picture.note, **found}
+            if self._report:
+                arrays[f"{REPORT}jpeg"] = seen(picture.pixels)
+                arrays[f"{REPORT}channels"] = np.array(picture.pixels.shape[-1])
+                if picture.labels is not None:
+                    arrays[f"{REPORT}labels"] = picture.labels
             np.savez(file, allow_pickle=False, **arrays)
 
     def load(self, name: str) -> tuple[str, Measured]:
         """The note of a picture, and what was found of it, but for its maps."""
         with np.load(self._file(name)) as file:
-            found = {key: file[key] for key in file.files if key not in ("digest", *MAPS)}
+            names = [key for key in file.files if not key.startswith(REPORT)]
+            found = {key: file[key] for key in names if key not in ("digest", *MAPS)}
         return str(found.pop("note")), found
 
     def _file(self, name: str) -> Path:

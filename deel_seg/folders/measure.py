@@ -20,9 +20,12 @@ from deel_seg.certificates import (
     worst_case_pixel_accuracy,
     worst_case_stability,
 )
+from deel_seg.certificates.margins import class_margins
 from deel_seg.certificates.pixels import label_count, predicted_class
 from deel_seg.data.dataset_info import VOID
 from deel_seg.export import CertifiedPredictor
+from deel_seg.folders.explored import explored
+from deel_seg.folders.stops import budget_stops
 from deel_seg.folders.tiles import Tiling, pad
 
 Tensor = Any
@@ -45,6 +48,7 @@ class Measure:
         fractions: Shares of the pixels of stability radii.
         padding: What images are filled up with, in `[0, 1]`.
         certified_iou: Whether to certify the IoU of each class over all pictures with labels.
+        report: Whether to find what a report shows too.
     """
 
     def __init__(
@@ -56,12 +60,14 @@ class Measure:
         padding: float,
         *,
         certified_iou: bool = False,
+        report: bool = False,
     ) -> None:
         self._manifest, self._tiling, self._padding = predictor.manifest, tiling, padding
         self._infer = compiled_inference(predictor.network)
         self.num_logits = int(predictor.network.output_shape[-1])
         self.eps, self.fractions = tuple(eps), tuple(fractions)
         self._certified_iou = certified_iou
+        self.stops = budget_stops(self.eps, predictor.manifest.input_range) if report else []
         self._certify = compiled(self._certificates, ("constant", "labelled"))
 
     @property
@@ -138,6 +144,17 @@ class Measure:
         found |= {"size": np.array([height, width]), "pixels": np.array(int(counted.sum()))}
         if labels is not None:
             found |= self._of_labels(found["predicted"], labels, logits)
+        if self.stops:
+            found["margins"] = found["margins"].reshape(-1)[:pixels]
+            found = explored(
+                found,
+                logits,
+                labels,
+                self.stops,
+                padded=(row_length(height), row_length(width)),
+                lipschitz_constant=constant,
+                logit_tolerance=self._manifest.logit_tolerance,
+            )
         return found
 
     def _certificates(
@@ -156,8 +173,17 @@ class Measure:
         }
         for fraction in self.fractions:
             found[stability_name(fraction)] = stability_radius(logits, fraction=fraction, **options)
+        if self.stops:
+            found["margins"] = class_margins(
+                logits, None, self._manifest.logit_tolerance, self.num_logits
+            )
+            found["stop_crs"] = worst_case_stability(logits, eps=self.stops, **options)
         if labelled:
             found["crpa"] = worst_case_pixel_accuracy(logits, labels, eps=eps, **options)
+            if self.stops:
+                found["stop_crpa"] = worst_case_pixel_accuracy(
+                    logits, labels, eps=self.stops, **options
+                )
         return found
 
     def _of_labels(self, predicted: np.ndarray, labels: np.ndarray, logits: Tensor) -> Measured:

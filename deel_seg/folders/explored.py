@@ -1,0 +1,230 @@
+"""What a report needs of a picture: maps of few levels that answer for every budget on a ladder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+from PIL import Image
+from scipy import ndimage
+
+from deel_seg.certificates import region_radius
+from deel_seg.data.dataset_info import VOID
+
+Tensor = Any
+Arrays = dict[str, np.ndarray]
+
+REPORT = "report/"  # Before the names of what only a report takes.
+REGION_FRACTION = "0.9"  # Share of a region that has to change: the default of `region_radius`.
+NO_REGION = 255
+_REGIONS_LISTED = 40
+_LEAST_SHARE_OF_REGION = 1000  # Regions below a thousandth of the picture are left out.
+_QUALITY = 82  # Of the JPEG that is looked at.
+
+
+def explored(
+    found: Mapping[str, np.ndarray],
+    logits: Tensor,
+    labels: np.ndarray | None,
+    stops: Sequence[float],
+    *,
+    padded: tuple[int, int],
+    **options: Any,
+) -> Arrays:
+    """What was found of a picture, and what a report shows beyond it.
+
+    Args:
+        found: `predicted`, `radius`, and, which are taken out of it, `margins` and the certificates
+            at the stops.
+        logits: `(height, width, classes)`.
+        labels: `(height, width)`, 255 for void, or None.
+        stops: Budgets, increasing.
+        padded: See `explore_regions`.
+        options: Constant and tolerance.
+    """
+    values = dict(found)
+    margins, crs = values.pop("margins"), values.pop("stop_crs")
+    predicted, radius = values["predicted"], values["radius"]
+    counted = np.ones(predicted.shape, bool) if labels is None else labels != VOID
+    number = int(counted.sum())
+    more = {"stops": np.array(stops), "crs": crs, "lost_count": lost_pixels(crs, number)}
+    right = None
+    if labels is not None:
+        right = counted & (predicted == labels)
+        more["crpa"] = values.pop("stop_crpa")
+        wrong = number - int(right.sum())
+        more["lost_right_count"] = lost_pixels(more["crpa"], number) - wrong
+    more |= budget_levels(
+        margins,
+        radius.ravel(),
+        stops,
+        more["lost_count"],
+        counted.ravel(),
+        more.get("lost_right_count"),
+        None if right is None else right.ravel(),
+    )
+    more["level"] = more["level"].reshape(predicted.shape)
+    more["second"] = second_class(ops.convert_to_numpy(logits), predicted)
+    if np.isfinite(radius).all():
+        more |= explore_regions(logits, stops, padded, **options)
+    else:
+        more |= no_regions(predicted.shape, stops)
+    return values | {REPORT + name: value for name, value in more.items()}
+
+
+def lost_pixels(shares: np.ndarray, counted: int) -> np.ndarray:
+    """The whole number of pixels behind certified shares, which are rounded down to 2^-24.
+
+    As `worst_case_segmentation` counts them; all of them where there is no certificate.
+
+    Example:
+    >>> import numpy as np
+    >>> from deel_seg.folders.explored import lost_pixels
+    >>> lost_pixels(np.array([1.0, 0.6666666, np.nan], "float32"), 3).tolist()
+    [0, 1, 3]
+    """
+    given = np.nan_to_num(np.asarray(shares, np.float64), nan=0.0)
+    return (counted * ((1.0 - given) * 2.0**24).astype(np.int64)) >> 24
+
+
+def budget_levels(
+    margins: np.ndarray,
+    radius: np.ndarray,
+    stops: Sequence[float],
+    lost: np.ndarray,
+    counted: np.ndarray,
+    lost_right: np.ndarray | None = None,
+    right: np.ndarray | None = None,
+) -> Arrays:
+    """Levels of pixels in increasing order of radius, cut wherever a budget cuts.
+
+    At budget `k` a pixel stays certified alone where its level is at least `alone[k]`; it counts
+    among the worst case of the stability where it is counted and its level is below `lost[k]`; and,
+    if its label is right, among that of the accuracy where it is below `lost_right[k]`. The levels
+    say this exactly, so nothing is rounded.
+
+    Args:
+        margins: `(pixels,)` float32, the margins behind `radius`, in whose order pixels are lost.
+        radius: `(pixels,)`, the budget that changes each pixel alone.
+        stops: Budgets.
+        lost: Number of pixels lost at each of them, against the prediction.
+        counted: `(pixels,)` bool, those that may be lost.
+        lost_right: Number of pixels of the right class that are lost at each.
+        right: `(pixels,)` bool, those.
+
+    Returns:
+        `level` `(pixels,)` uint8, the three cuts `(stops,)` uint8, and `level_radius`, the least
+        radius of every level.
+    """
+    order = np.argsort(margins, kind="stable")
+    cuts = {
+        "alone": np.array([np.count_nonzero(~(radius > eps)) for eps in stops]),
+        "lost": _places(counted[order], lost),
+    }
+    if lost_right is not None and right is not None:
+        cuts["lost_right"] = _places(right[order], lost_right)
+    edges = np.unique(np.concatenate([*cuts.values(), [0]]))[1:]
+    by_place = np.searchsorted(edges, np.arange(len(order)), side="right")
+    level = np.empty(len(order), np.uint8)
+    level[order] = by_place
+    found = {name: np.searchsorted(edges, cut) + (cut > 0) for name, cut in cuts.items()}
+    least = np.concatenate([[0], edges])
+    least = radius[order][least[least < len(order)]]
+    return {
+        "level": level,
+        "level_radius": np.nan_to_num(least).astype(np.float32),
+        **{name: cut.astype(np.uint8) for name, cut in found.items()},
+    }
+
+
+def _places(chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """How far to go for so many of those chosen."""
+    places = np.concatenate([[0], np.flatnonzero(chosen) + 1])
+    return places[numbers]
+
+
+def second_class(logits: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The class of the largest logit but the predicted one, as `worst_case_segmentation` shows."""
+    if logits.shape[-1] == 1:
+        return 1 - predicted
+    others = np.array(logits)
+    np.put_along_axis(others, predicted[..., None].astype(np.int64), -np.inf, axis=-1)
+    return others.argmax(axis=-1).astype(predicted.dtype)
+
+
+def explore_regions(
+    logits: Tensor, stops: Sequence[float], padded: tuple[int, int], **options: Any
+) -> Arrays:
+    """Which connected regions of the prediction hold at which budget.
+
+    Args:
+        logits: `(height, width, classes)`, finite.
+        stops: Budgets, increasing.
+        padded: The size to fill up to, of few, for which the certificate is compiled.
+        options: As of `region_radius`.
+
+    Returns:
+        `region_level` `(height, width)` uint8: how many of the budgets are below the radius of the
+        region of a pixel, 255 where there is none; `regions` `(listed, 4)`, number of pixels, a row
+        and a column inside, and radius of the largest; and `regions_held` `(stops + 1,)`, how many
+        regions hold at each budget, and how many there are.
+    """
+    height, width = logits.shape[:2]
+    added = [(0, padded[0] - height), (0, padded[1] - width)]
+    mask = np.pad(np.ones((height, width), bool), added)
+    certified = region_radius(
+        ops.pad(logits, [*added, (0, 0)])[None],
+        fraction=REGION_FRACTION,
+        min_pixels=max(1, height * width // _LEAST_SHARE_OF_REGION),
+        mask=mask[None],
+        **options,
+    )
+    radius, numbers = (ops.convert_to_numpy(each)[0, :height, :width] for each in certified)
+    level = np.searchsorted(stops, np.nan_to_num(radius), side="left")
+    level = np.where(numbers > 0, level, NO_REGION).astype(np.uint8)
+    ids, first, sizes = np.unique(numbers, return_index=True, return_counts=True)
+    first, sizes = first[ids > 0], sizes[ids > 0]
+    radii = radius.reshape(-1)[first]
+    held = [int(np.count_nonzero(radii > eps)) for eps in stops]
+    largest = np.argsort(-sizes, kind="stable")[:_REGIONS_LISTED]
+    listed = [
+        (sizes[each], *_inside(numbers == ids[ids > 0][each]), radii[each]) for each in largest
+    ]
+    return {
+        "region_level": level,
+        "regions": np.array(listed, np.float64).reshape(-1, 4),
+        "regions_held": np.array([*held, len(radii)]),
+    }
+
+
+def no_regions(size: tuple[int, int], stops: Sequence[float]) -> Arrays:
+    """What there is of a picture of which nothing can be certified."""
+    return {
+        "region_level": np.full(size, NO_REGION, np.uint8),
+        "regions": np.empty((0, 4)),
+        "regions_held": np.zeros(len(stops) + 1, int),
+    }
+
+
+def _inside(region: np.ndarray) -> tuple[int, int]:
+    """The pixel of a region that is farthest from its border."""
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    box = region[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    depth = ndimage.distance_transform_edt(np.pad(box, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depth.argmax(), box.shape)
+    return int(rows[0] + row), int(columns[0] + column)
+
+
+def seen(pixels: np.ndarray) -> np.ndarray:
+    """A picture to be looked at, as the bytes of a JPEG file.
+
+    Args:
+        pixels: uint8 `(height, width, channels)`.
+    """
+    content = io.BytesIO()
+    shown = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    Image.fromarray(shown).save(content, "JPEG", quality=_QUALITY, optimize=True)
+    return np.frombuffer(content.getvalue(), np.uint8)
