@@ -39,6 +39,7 @@ SOME_REFUSED = 3
 )
 @click.option("--padding", type=float, default=0.0, help="What pictures are filled up with.")
 @click.option("--batch-size", type=int, default=1, help="Pictures of one size at a time.")
+@click.option("--report/--no-report", default=True, help="Write report.html, to be read.")
 @json_option
 def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> None:
     """Certify every picture in IMAGES with MODEL, and write what is guaranteed.
@@ -53,6 +54,8 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
       results.parquet   the same, where pyarrow is installed
       summary.json      the network, its proved constant, all pictures together
       maps/             predicted classes and radius of every pixel, as .npz
+      report.html       all of it as one page for a browser, with an explorer of each picture
+      manifest.json     of the network, and audit.json: its constant layer by layer
 
     Pictures are certified in their own size. Where the network's strides do not divide it, they are
     filled up at the bottom and on the right, which leaves the proof as it is.
@@ -65,6 +68,7 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
     """
     click.echo("Loading the library and the network ...", err=True)
     from deel_seg.folders import certify_folder
+    from deel_seg.report import write_report
 
     start = time.perf_counter()
     found = certify_folder(
@@ -81,19 +85,23 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
         overlap=options["overlap"],
         padding=options["padding"],
         batch_size=options["batch_size"],
+        report=options["report"],
         verbose=0 if json_ else 1,
     )
+    if options["report"]:
+        click.echo("Writing the report ...", err=True)
+        write_report(out, verbose=0 if json_ else 1)
     if json_:
         click.echo(as_json(found.summary))
     else:
-        click.echo(_in_words(found, time.perf_counter() - start))
+        click.echo(_in_words(found, time.perf_counter() - start, report=options["report"]))
     if found.refused:
         for name, reason in found.refused.items():
             click.echo(f"not certified: {name}: {reason}", err=True)
         sys.exit(SOME_REFUSED)
 
 
-def _in_words(found: Any, seconds: float) -> str:
+def _in_words(found: Any, seconds: float, *, report: bool) -> str:
     settings, values = found.summary["settings"], found.summary["values"]
     lines = [
         f"{len(found.rows)} pictures certified in {seconds:.1f} s, with the constant "
@@ -105,4 +113,6 @@ def _in_words(found: Any, seconds: float) -> str:
         if spread["images"]
     ]
     lines.append(f"Written to {found.folder}: results.csv, summary.json, maps/.")
+    if report:
+        lines.append(f"To be read: {found.folder / 'report.html'}")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from deel_seg_cli.audit import audit
 from deel_seg_cli.certify import certify
 from deel_seg_cli.evaluate import evaluate
 from deel_seg_cli.export import export
+from deel_seg_cli.report import report
 from deel_seg_cli.sweep import sweep
 from deel_seg_cli.train import train
 
@@ -43,12 +44,12 @@ def main(traceback: bool) -> None:
 
     \b
     First:  deel-seg certify model.keras photographs/ --eps 0.05,0.1,0.25 --out certified/
-    Then:   look at certified/summary.json and certified/results.csv
+    Then:   open certified/report.html in a browser, or look at certified/results.csv
 
     Exit codes: 0 done; 1 refused, with the reason; 2 wrong usage; 3 done, but some pictures could
     not be read; 130 stopped by hand, and the same command goes on.
     """
 
 
-for command in (certify, audit, train, evaluate, sweep, export):
+for command in (certify, report, audit, train, evaluate, sweep, export):
     main.add_command(command)
