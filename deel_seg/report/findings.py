@@ -73,7 +73,9 @@ class Findings:
                     f"{path} holds nothing for a report: certify the folder again, with a report, "
                     f"which goes on from what is there. {self._received()}"
                 )
-            names = {key.removeprefix(REPORT): key for key in file.files}
+            # A report's own come last: of what both have, it takes that at all of its budgets.
+            keys = sorted(file.files, key=lambda key: key.startswith(REPORT))
+            names = {key.removeprefix(REPORT): key for key in keys}
             return {key: file[names[key]] for key in names if only is None or key in only}
 
     def _received(self) -> str:

@@ -80,17 +80,16 @@ def in_levels(change: float, input_range: Sequence[float]) -> float:
 
 
 def about(value: float) -> str:
-    """A number that says how large something is, in two digits.
+    """A number that says how large something is, in two digits, or all before the point.
 
     Example:
     >>> from deel_seg.report.numbers import about
-    >>> about(0.000113), about(25.5), about(0.0)
-    ('0.00011', '26', '0')
+    >>> about(0.000113), about(25.6), about(255.0)
+    ('0.00011', '26', '255')
     """
     if not math.isfinite(value):
         return "-"
     if value == 0:
         return "0"
     digits = 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, digits)
-    return f"{rounded:.{max(0, min(digits, 9))}f}"
+    return f"{value:.{max(0, min(digits, 9))}f}"

@@ -73,19 +73,20 @@ def write_report(
     findings = read_findings(Path(folder))
     names = _checked_names(class_names, findings)
     shares = shares_at_stops(findings)
-    # Without maps first, to know what is left for them.
-    bare = len(page(findings, shares, {}, names))
     weakest = sorted(
         shares, key=lambda name: (float(np.nan_to_num(shares[name]["crs"]).mean()), name)
     )
+    # First without maps, to know what is left for them.
+    size = len(page(findings, shares, dict.fromkeys(weakest[:1], ""), names))
     rows = {row["image"]: row for row in findings.rows}
     bar = keras.utils.Progbar(len(rows), verbose=verbose, unit_name="image")
     payloads: dict[str, str] = {}
     for name in weakest:
         text = payload(rows[name], findings.picture(name))
         bar.add(1)
-        bare += len(text) + 200  # The script element and the option of its own.
-        if bare > limit:
+        # Beside its maps the button and the option of its name, which may have to be escaped.
+        size += len(text) + 300 + 12 * len(name)
+        if size > limit:
             bar.update(len(rows), finalize=True)
             break
         payloads[name] = text

@@ -53,6 +53,14 @@ def test_certify_writes_and_lists_what_it_could_not_read(folder: Path) -> None:
     assert "6 pictures certified" in result.output
     assert "not certified: broken.jpg" in result.stderr
     assert (folder / "out" / "results.csv").exists()
+    page = folder / "out" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    again = run("report", folder / "out", "--quiet")
+    assert again.exit_code == 0, again.output
+    assert page.read_bytes() == before
+    named = run("report", folder / "out", "--quiet", "--class-names", "road,sky,tree")
+    assert named.exit_code == 0 and b'"sky"' in page.read_bytes()
 
 
 def test_certify_answers_in_json_and_takes_an_exported_folder(folder: Path) -> None:
@@ -64,8 +72,9 @@ def test_certify_answers_in_json_and_takes_an_exported_folder(folder: Path) -> N
     colours = np.random.default_rng(0).integers(0, 256, (6, 6, 3), "uint8")
     Image.fromarray(colours).save(folder / "one" / "a.png")
     arguments = ("certify", folder / "exported", folder / "one", "--out", folder / "one_out")
-    result = run(*arguments, "--json")
+    result = run(*arguments, "--json", "--no-report")
     assert result.exit_code == 0, result.output
+    assert not (folder / "one_out" / "report.html").exists()
     summary = json.loads(result.stdout)
     assert summary["images"] == {"certified": 1, "refused": {}}
     assert summary["settings"]["eps"] == [0.05, 0.1, 0.25]

@@ -16,7 +16,7 @@ import pytest
 from deel_seg.data.dataset_info import distinct_colours
 from deel_seg.report import write_report
 from tests.report.browser import browse
-from tests.report.certified import HOSTILE, QUOTED, certify
+from tests.report.certified import HOSTILE, QUOTED
 
 SHOWN = "document.documentElement.dataset.shown"
 STOPS = (0, 12, 20, 27, 40)
@@ -47,8 +47,8 @@ WORST = """(() => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(certify(tmp_path_factory.mktemp("page")), verbose=0)
+def page(certified_folder: Path) -> Path:
+    return write_report(certified_folder, verbose=0)
 
 
 def set_value(name: str, value: Any) -> dict[str, str]:
@@ -73,7 +73,7 @@ def test_the_slider_shows_what_the_library_certifies(page: Path) -> None:
     seen = browse(page, steps)
     assert seen["console"] == []
     numbers = [json.loads(each) for each in seen["results"] if each]
-    for number, name in enumerate((HOSTILE, QUOTED)):
+    for number, name in enumerate((QUOTED, HOSTILE)):
         found = of_picture(page, name)
         labels = found.get("report/labels")
         counted = np.ones(found["radius"].shape, bool) if labels is None else labels != 255
@@ -94,6 +94,8 @@ def test_the_worst_case_is_drawn_pixel_by_pixel(page: Path) -> None:
     stop = 20
     steps = [
         {"until": SHOWN},
+        set_value("picture", "1"),
+        {"until": f"{SHOWN}.startsWith('1/')"},
         {"js": "document.querySelector('#against [value=prediction]').click()"},
         set_value("budget", stop),
         {"js": WORST},
@@ -168,3 +170,14 @@ def test_the_table_is_sorted_filtered_and_opens_the_explorer(page: Path) -> None
     # Names in the order of their characters: a quotation mark comes before a bracket.
     assert values[:5] == [QUOTED, HOSTILE, "descending", "1 of 2 pictures", 4]
     assert values[5].startswith("eps ") and seen["console"] == []
+
+
+def test_a_page_about_nothing_opens_quietly(page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    folder.mkdir()
+    for name in ("summary.json", "manifest.json", "audit.json"):
+        (folder / name).write_text((page.parent / name).read_text())
+    (folder / "results.csv").write_text("image\n")
+    steps = [{"js": "document.getElementById('guarantees').innerText"}]
+    seen = browse(write_report(folder, verbose=0), steps)
+    assert "No picture was certified" in seen["results"][0] and seen["console"] == []

@@ -5,9 +5,13 @@ const CIVIDIS = [
   0x00224e, 0x002e6a, 0x1a386f, 0x32436d, 0x434e6c, 0x535a6d, 0x61656f, 0x6f7073, 0x7d7c78,
   0x8c8878, 0x9b9476, 0xaba072, 0xbcae6c, 0xcdbb63, 0xdec958, 0xf0d846, 0xfee838,
 ];
-const GREY = [204, 204, 204];
-const PAPER = [255, 255, 255];
-const HATCH = [120, 120, 120];
+const WHITE = [255, 255, 255];
+
+/** A colour as the four bytes of a pixel. */
+const packed = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+const GREY = packed([204, 204, 204]);
+const PAPER = packed(WHITE);
+const HATCH = packed([120, 120, 120]);
 
 const rgb = (hex) => [hex >> 16, (hex >> 8) & 255, hex & 255];
 const mixed = (a, b, share) => a.map((value, i) => Math.round(value + (b[i] - value) * share));
@@ -19,8 +23,10 @@ function cividis(share) {
   return mixed(rgb(CIVIDIS[low]), rgb(CIVIDIS[low + 1]), at - low);
 }
 
-const classColour = (id) => data.palette[id % data.palette.length];
-const paleOf = data.palette.map((colour) => mixed(colour, PAPER, 0.6));
+const palette = data.palette ?? [];
+const fullOf = palette.map(packed);
+const paleOf = palette.map((colour) => packed(mixed(colour, WHITE, 0.6)));
+const classColour = (id) => fullOf[id % fullOf.length];
 const paleColour = (id) => paleOf[id % paleOf.length];
 
 /** Diagonal lines over what is not certified, for those who see no colours; wider in large maps. */
@@ -29,19 +35,14 @@ function hatch(picture) {
   return (i) => ((i % picture.width) + Math.floor(i / picture.width)) % step < step / 4 ? HATCH : PAPER;
 }
 
-/** Fills a canvas, a colour for each pixel. */
+/** Fills a canvas, a packed colour for each pixel. */
 function paint(canvas, picture, colourOf) {
   if (canvas.width !== picture.width) canvas.width = picture.width;
   if (canvas.height !== picture.height) canvas.height = picture.height;
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(picture.width, picture.height);
-  for (let i = 0, at = 0; at < pixels.data.length; i += 1, at += 4) {
-    const colour = colourOf(i);
-    pixels.data[at] = colour[0];
-    pixels.data[at + 1] = colour[1];
-    pixels.data[at + 2] = colour[2];
-    pixels.data[at + 3] = 255;
-  }
+  const colours = new Uint32Array(pixels.data.buffer);
+  for (let i = 0; i < colours.length; i += 1) colours[i] = colourOf(i);
   context.putImageData(pixels, 0, 0);
 }
 
@@ -66,7 +67,7 @@ function drawFixed(picture, canvases) {
     paint(canvases.labels, picture, (i) => (labels[i] === VOID ? GREY : classColour(labels[i])));
   }
   const top = topRadius(picture);
-  const colours = picture.levelRadius.map((radius) => cividis(radius / top));
+  const colours = picture.levelRadius.map((radius) => packed(cividis(radius / top)));
   paint(canvases.radius, picture, (i) => colours[Math.min(level[i], colours.length - 1)]);
   return top;
 }

@@ -103,7 +103,7 @@ function explorer() {
 
   function tellScale() {
     const bar = element("scale-bar");
-    paint(bar, { width: 256, height: 1 }, (i) => cividis(i / 255));
+    paint(bar, { width: 256, height: 1 }, (i) => packed(cividis(i / 255)));
     const parts = [0, 0.25, 0.5, 0.75, 1].map((share) => {
       const span = document.createElement("span");
       span.textContent = (share === 1 ? "≥ " : "") + about(share * picture.top) + (share === 1 ? " (l2)" : "");
@@ -124,7 +124,7 @@ function explorer() {
       const item = document.createElement("li");
       const swatch = document.createElement("span");
       swatch.className = "swatch";
-      swatch.style.background = `rgb(${classColour(id).join(",")})`;
+      swatch.style.background = `rgb(${palette[id % palette.length].join(",")})`;
       item.append(swatch, `${called(id)}: ${percent(numbers.get(id) ?? 0, total)} predicted`);
       return item;
     });
