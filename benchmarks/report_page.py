@@ -84,7 +84,7 @@ def draw(seed: int, size: int, stops: list[float]) -> dict[str, np.ndarray]:
         radius.ravel(), radius.ravel(), stops, lost, counted.ravel(), lost_right, right.ravel()
     )
     levels["level"] = levels["level"].reshape(radius.shape)
-    colours = np.clip(128 + 40 * smooth(generator, (size, size, 3), 1.5), 0, 255)
+    colours = np.clip(128 + 16 * smooth(generator, (size, size, 3), 1.5), 0, 255)
     more = {
         "stops": np.array(stops), "crs": crs, "crpa": crpa, "lost_count": lost,
         "lost_right_count": lost_right, **levels, "second": order[..., -2], "labels": labels,
@@ -128,14 +128,15 @@ def write_files(folder: Path, images: int, size: int) -> None:
     (folder / "audit.json").write_text(json.dumps(audit))
 
 
-def measure(images: int, size: int, page: Path) -> dict[str, object]:
+def measure(images: int, size: int, page: Path | None) -> dict[str, object]:
     """Draws the files, writes the page and opens it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "out"
         write_files(folder, images, size)
         start = time.perf_counter()
-        shutil.copy(write_report(folder), page)
+        written = write_report(folder)
         writing = time.perf_counter() - start
+        page = written if page is None else Path(shutil.copy(written, page))
         found = browse(
             page,
             [
@@ -166,7 +167,7 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--page", type=Path, default=Path("report_page.html"), help="Kept there.")
+    parser.add_argument("--page", type=Path, help="Where to keep the page.")
     given = parser.parse_args()
     result = measure(given.images, given.size, given.page)
     given.out.write_text(json.dumps(result, indent=1) + "\n")

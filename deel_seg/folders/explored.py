@@ -22,7 +22,7 @@ REGION_FRACTION = "0.9"  # Share of a region that has to change: the default of 
 NO_REGION = 255
 _REGIONS_LISTED = 40
 _LEAST_SHARE_OF_REGION = 1000  # Regions below a thousandth of the picture are left out.
-_QUALITY = 82  # Of the JPEG that is looked at.
+_QUALITY = 75  # Of the JPEG that is looked at.
 
 
 def explored(

@@ -37,5 +37,5 @@ def budget_stops(eps: Sequence[float], input_range: Sequence[float] = (0.0, 1.0)
     if not width > 0:
         ladder = []
     while ladder and len(asked) + len(ladder) > MOST_STOPS:
-        ladder = ladder[::2]
+        ladder = ladder[1::2]
     return sorted([*asked, *ladder])
