@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from deel_seg.report.numbers import about, exactly, in_levels, per_value, percen
 
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 92, 740, 12, 290
-_ZERO = 34  # Of the axis, from 0 to the smallest budget above it, which has no place on a log axis.
+_ZERO = 60  # Of the axis, from 0 to the smallest budget above it, which has no place on a log axis.
 _MANY_DECADES = 3
 _FLAT = 1e-3
 
@@ -98,12 +99,25 @@ def _line(curve: Curve, low: float, high: float) -> dict[str, Any]:
     ]
     return {
         "name": curve.name,
-        "path": " ".join(f"{x},{y}" for x, y in places),
+        "path": " ".join(f"{x},{y}" for x, y in _steps(places)),
         "marks": [] if curve.marker == "none" else places,
         "marker": curve.marker,
         "dashed": curve.dashed,
         "colour": curve.colour,
     }
+
+
+def _steps(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Stairs that between two budgets show what is certified at the larger one.
+
+    A straight line would promise more there than is proved.
+    """
+    corners = [
+        place
+        for (x, _), (next_x, next_y) in itertools.pairwise(places)
+        for place in ((x, next_y), (next_x, next_y))
+    ]
+    return [*places[:1], *corners]
 
 
 def _table(curves: Sequence[Curve]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 _DIGITS = 3
+_TINY = 1e-4  # Zeros are miscounted below it.
 
 
 def percent(share: float | Fraction | None) -> str:
@@ -91,5 +92,7 @@ def about(value: float) -> str:
         return "-"
     if value == 0:
         return "0"
+    if abs(value) < _TINY:
+        return f"{value:.1e}"
     digits = 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, min(digits, 9))}f}"
+    return f"{value:.{max(0, digits)}f}"

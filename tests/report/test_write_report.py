@@ -6,6 +6,7 @@ import base64
 import csv
 import html.parser
 import io
+import itertools
 import json
 import re
 import shutil
@@ -241,3 +242,14 @@ def test_a_figure_without_a_drop_or_with_a_single_budget() -> None:
         assert len(drawn["table"]) == len(points)
         for x, y in drawn["lines"][0]["marks"]:
             assert drawn["left"] <= x <= drawn["right"] and drawn["top"] <= y <= drawn["bottom"]
+
+
+def test_a_line_promises_nothing_between_budgets() -> None:
+    points = [(0.0, 1.0), (0.1, 0.75), (1.0, 0.0)]
+    drawn = draw_curves([Curve("x", points, "circle", False, 0)], (2, 2, 3), (0.0, 1.0))
+    path = [tuple(map(float, each.split(","))) for each in drawn["lines"][0]["path"].split()]
+    marks = drawn["lines"][0]["marks"]
+    assert set(marks) <= set(path)
+    for (x, y), (next_x, next_y) in itertools.pairwise(path):
+        # Down at once, then along: the page's vertical axis points downwards.
+        assert (x == next_x and next_y >= y) or y == next_y

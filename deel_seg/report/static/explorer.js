@@ -16,8 +16,8 @@ function roundedDown(radius) {
 
 function about(value) {
   if (value === 0 || !Number.isFinite(value)) return value === 0 ? "0" : "–";
-  const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(digits, 9));
+  if (Math.abs(value) < 1e-4) return value.toExponential(1);
+  return value.toFixed(Math.max(0, 1 - Math.floor(Math.log10(Math.abs(value)))));
 }
 
 function explorer() {
