@@ -22,7 +22,7 @@ PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 
-.PHONY: demo test lint types pytest pytest-jax quickstart docs paper-small paper-full clean
+.PHONY: demo test test-all lint types pytest pytest-jax quickstart docs paper-small paper-full clean
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/quickstart.py
@@ -33,6 +33,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
+# Every set of parameters of every test, on both backends: before a release.
+test-all: export DEEL_SEG_ALL := 1
+test-all: test
+
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
@@ -42,8 +46,7 @@ pytest: $(VENV)/.dev
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES)
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES:%=--ignore=%)
 
-# JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow, and
-# of the parameter sets of each test two are run; see CONTRIBUTING.md.
+# JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow.
 pytest-jax: $(VENV)/.dev
 	KERAS_BACKEND=jax $(PYTEST) tests/certificates
 	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE_PATHS)
