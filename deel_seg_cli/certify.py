@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -39,7 +40,11 @@ SOME_REFUSED = 3
 )
 @click.option("--padding", type=float, default=0.0, help="What pictures are filled up with.")
 @click.option("--batch-size", type=int, default=1, help="Pictures of one size at a time.")
-@click.option("--report/--no-report", default=True, help="Write report.html, to be read.")
+@click.option(
+    "--report/--no-report",
+    default=None,
+    help="Write report.html, to be read; by default where Jinja is installed.",
+)
 @json_option
 def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> None:
     """Certify every picture in IMAGES with MODEL, and write what is guaranteed.
@@ -55,6 +60,7 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
       summary.json      the network, its proved constant, all pictures together
       maps/             predicted classes and radius of every pixel, as .npz
       report.html       all of it as one page for a browser, with an explorer of each picture
+                        (with the extra: pip install 'deel_seg[report]')
       manifest.json     of the network, and audit.json: its constant layer by layer
 
     Pictures are certified in their own size. Where the network's strides do not divide it, they are
@@ -66,6 +72,7 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
     \b
     Example: deel-seg certify model.keras photographs --eps 0.05,0.1 --out certified
     """
+    report = _with_report(options["report"])
     click.echo("Loading the library and the network ...", err=True)
     from deel_seg.folders import certify_folder
     from deel_seg.report import write_report
@@ -85,20 +92,30 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
         overlap=options["overlap"],
         padding=options["padding"],
         batch_size=options["batch_size"],
-        report=options["report"],
+        report=report,
         verbose=0 if json_ else 1,
     )
-    if options["report"]:
+    if report:
         click.echo("Writing the report ...", err=True)
         write_report(out, verbose=0 if json_ else 1)
     if json_:
         click.echo(as_json(found.summary))
     else:
-        click.echo(_in_words(found, time.perf_counter() - start, report=options["report"]))
+        click.echo(_in_words(found, time.perf_counter() - start, report=report))
     if found.refused:
         for name, reason in found.refused.items():
             click.echo(f"not certified: {name}: {reason}", err=True)
         sys.exit(SOME_REFUSED)
+
+
+def _with_report(asked: bool | None) -> bool:
+    """Whether to write a report; refused before the work where it cannot be."""
+    there = find_spec("jinja2") is not None
+    if asked and not there:
+        raise ImportError("--report needs Jinja: pip install 'deel_seg[report]'.")
+    if asked is None and not there:
+        click.echo("There will be no report.html: pip install 'deel_seg[report]'.", err=True)
+    return there if asked is None else asked
 
 
 def _in_words(found: Any, seconds: float, *, report: bool) -> str:

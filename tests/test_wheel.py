@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("deel_seg", "deel_seg_cli")
 # What `pip install deel-seg` pulls. A name more here is a dependency more for every user.
 CORE = {"click", "deel-lip", "keras", "numpy", "pillow", "scipy", "tensorflow"}
+OLD_PYTHON = {"tomli"}  # Stands in for what the standard library has from 3.11 on.
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def unexpected(names: list[str]) -> list[str]:
     code = re.compile(rf"({'|'.join(PACKAGES)})/([a-z0-9_]+/)*[a-z0-9_]+\.py")
     about = re.compile(r"deel_seg-[^/]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt)")
     licence = re.compile(r"deel_seg-[^/]+\.dist-info/licenses/LICENSE")
-    kinds = (code, about, licence, re.compile(r"deel_seg/py\.typed"))
+    page = re.compile(r"deel_seg/report/static/[a-z]+\.(html|css|js)")
+    kinds = (code, about, licence, page, re.compile(r"deel_seg/py\.typed"))
     test = re.compile(r"(.*/)?(test_\w*|conftest)\.py")
     known = [name for name in names if any(kind.fullmatch(name) for kind in kinds)]
     return [name for name in names if name not in known or test.fullmatch(name)]
@@ -53,13 +55,15 @@ def test_the_wheel_holds_all_code(wheel: zipfile.ZipFile) -> None:
     for package in PACKAGES:
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")}
         assert files <= set(wheel.namelist())
+    static = {path.name for path in (ROOT / "deel_seg/report/static").iterdir()}
+    assert static and {f"deel_seg/report/static/{name}" for name in static} <= set(wheel.namelist())
     assert "deel_seg/py.typed" in wheel.namelist()
 
 
 def test_only_the_core_is_required(wheel: zipfile.ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = message_from_bytes(wheel.read(name))
-    assert core_names(metadata.get_all("Requires-Dist") or []) == CORE
+    assert core_names(metadata.get_all("Requires-Dist") or []) == CORE | OLD_PYTHON
 
 
 def test_what_does_not_belong_is_noticed() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from deel_seg.data.dataset_info import distinct_colours
@@ -45,27 +44,38 @@ def page(
         payloads: What the explorer shows, by name of the picture.
         names: Of the classes; empty for numbers.
     """
-    environment = jinja2.Environment(
+    script = _script()
+    digest = hashlib.sha256(script.encode()).digest()
+    text = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            style=_static("report.css"),
+            script=script,
+            script_hash=base64.b64encode(digest).decode(),
+            payloads=[_inert(text) for text in payloads.values()],
+            shown=list(payloads),
+            **_summary(findings),
+            **_pictures(findings, shares, payloads, names),
+            **_network(findings),
+        )
+    )
+    # A name that is no Unicode comes as half a surrogate pair.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ImportError("Reports need Jinja: pip install 'deel_seg[report]'.") from error
+    return jinja2.Environment(
         autoescape=True,  # File names may hold anything.
         loader=jinja2.FunctionLoader(_static),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    script = _script()
-    digest = hashlib.sha256(script.encode()).digest()
-    text = environment.get_template("report.html").render(
-        style=_static("report.css"),
-        script=script,
-        script_hash=base64.b64encode(digest).decode(),
-        payloads=[_inert(text) for text in payloads.values()],
-        shown=list(payloads),
-        **_summary(findings),
-        **_pictures(findings, shares, payloads, names),
-        **_network(findings),
-    )
-    # A name that is no Unicode comes as half a surrogate pair.
-    return text.encode("utf-8", "backslashreplace")
 
 
 def _summary(findings: Findings) -> dict[str, Any]:

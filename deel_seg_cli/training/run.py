@@ -72,13 +72,6 @@ def train(settings: TrainingSettings, out: Path, team: Team, verbose: int) -> No
     splits, source = settings.splits(), settings.source()
     steps = deel_seg.data.steps_per_epoch(settings.data, splits["train"], **source)
 
-    def stream(epoch: int) -> Any:
-        return deel_seg.data.load(
-            settings.data, splits["train"], settings.size, **source,
-            augment=settings.augmentation_of_images(), seed=settings.seed,
-            repeat=True, initial_epoch=epoch,
-        )  # fmt: skip
-
     left = TellTimeLeft(settings.epochs)
 
     def on_start(model: keras.Model, epoch: int) -> None:
@@ -97,7 +90,7 @@ def train(settings: TrainingSettings, out: Path, team: Team, verbose: int) -> No
     fit_in_folder(
         out,
         lambda: network_of(settings, steps),
-        stream,
+        settings.training_stream,
         steps=steps,
         epochs=settings.epochs,
         validation=validation,

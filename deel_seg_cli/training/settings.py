@@ -155,6 +155,14 @@ class TrainingSettings:
         """What `deel_seg.data.load` takes for every split."""
         return {"root": self.root, "batch_size": self.batch_size, **self.options}
 
+    def training_stream(self, epoch: int) -> Any:
+        """Endless augmented batches of the split to train on, as they are from an epoch on."""
+        return deel_seg.data.load(
+            self.data, self.train_split, self.size, **self.source(),
+            augment=self.augmentation_of_images(), seed=self.seed,
+            repeat=True, initial_epoch=epoch,
+        )  # fmt: skip
+
     def config_values(self) -> Any:
         """The config: a name, or its values."""
         if isinstance(self.config, str) and self.config.startswith("{"):

@@ -102,16 +102,9 @@ def run_sweep(
         },
     )  # fmt: skip
 
-    def stream(epoch: int) -> Any:
-        return deel_seg.data.load(
-            settings.data, splits["train"], settings.size, **source,
-            augment=settings.augmentation_of_images(), seed=settings.seed,
-            repeat=True, initial_epoch=epoch,
-        )  # fmt: skip
-
     return sweep(
         hypermodel,
-        stream,
+        settings.training_stream,
         deel_seg.data.load(settings.data, splits["validation"], settings.size, **source),
         objectives=metrics, epochs=settings.epochs, steps_per_epoch=steps, folder=out,
         settings={name: settings.arguments()[name] for name in _OF_DATA},

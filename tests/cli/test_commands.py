@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import deel_seg
+from deel_seg_cli.certify import _with_report
 from deel_seg_cli.main import main
 from tests.folders.certified_folder import write_pictures
 
@@ -78,6 +79,17 @@ def test_certify_answers_in_json_and_takes_an_exported_folder(folder: Path) -> N
     summary = json.loads(result.stdout)
     assert summary["images"] == {"certified": 1, "refused": {}}
     assert summary["settings"]["eps"] == [0.05, 0.1, 0.25]
+
+
+def test_a_report_needs_jinja(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _with_report(None) and not _with_report(False)
+    monkeypatch.setattr("deel_seg_cli.certify.find_spec", lambda name: None)
+    assert not _with_report(None)
+    assert "pip install 'deel_seg[report]'" in capsys.readouterr().err
+    with pytest.raises(ImportError, match="--report needs Jinja"):
+        _with_report(True)
 
 
 def test_audit_shows_the_constant(folder: Path) -> None:
