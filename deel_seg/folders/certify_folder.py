@@ -204,4 +204,7 @@ def _certify_batch(
         [picture.labels for picture in pictures.values()],
     )
     for (name, picture), values in zip(pictures.items(), found, strict=True):
-        kept.keep(name, picture, values)
+        if values is None:
+            refused[name] = "the network answers it with logits that are NaN or infinite."
+        else:
+            kept.keep(name, picture, values)

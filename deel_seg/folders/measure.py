@@ -77,7 +77,7 @@ class Measure:
 
     def __call__(
         self, pixels: Sequence[np.ndarray], labels: Sequence[np.ndarray | None]
-    ) -> list[Measured]:
+    ) -> list[Measured | None]:
         """Certifies pictures of one size, each with labels or without.
 
         Args:
@@ -87,7 +87,8 @@ class Measure:
         Returns:
             Of each picture by name: `predicted` and `radius` `(height, width)`, `size`, `pixels`,
             `crs` and with labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`,
-            `class_pixels` `(3, classes)`, and the state of its IoU curve.
+            `class_pixels` `(3, classes)`, and the state of its IoU curve. None where logits are NaN
+            or infinite: nothing is certified then.
         """
         size = pixels[0].shape[:2]
         constant = self._constant(self._tiling.constant_factor(size))
@@ -120,7 +121,9 @@ class Measure:
         constant = self._manifest.lipschitz_constant
         return constant if factor == 1.0 else math.nextafter(constant * factor, math.inf)
 
-    def _measured(self, logits: Tensor, labels: np.ndarray | None, constant: float) -> Measured:
+    def _measured(
+        self, logits: Tensor, labels: np.ndarray | None, constant: float
+    ) -> Measured | None:
         height, width = logits.shape[:2]
         pixels = height * width
         length = row_length(pixels)
@@ -136,6 +139,9 @@ class Measure:
             labelled=labels is not None,
         )
         found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
+        # In a graph that is all that certificates can say. Left out of a mean it would flatter.
+        if counted.any() and np.isnan(found["crs"]).any():
+            return None
         for name in MAPS:
             found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
         found["predicted"] = found["predicted"].astype(

@@ -191,6 +191,28 @@ def test_a_changed_picture_is_certified_again(tmp_path: Path) -> None:
     assert after == certify(tmp_path, "anew").rows[0]
 
 
+def test_a_picture_with_logits_that_are_no_numbers_is_listed_and_in_no_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path)
+    sound, spoilt = Measure.logits, []
+
+    def logits(self: Measure, pixels: Any) -> Any:
+        found = sound(self, pixels)
+        if not spoilt:
+            spoilt.append(found[0].shape)
+            found[0] = found[0] * np.float32("inf")
+        return found
+
+    monkeypatch.setattr(Measure, "logits", logits)
+    found = certify(tmp_path)
+    assert set(found.refused) == {"a.png", "broken.jpg"}
+    assert "NaN or infinite" in found.refused["a.png"]
+    assert "a.png" not in [row["image"] for row in found.rows]
+    crs = next(values for name, values in found.summary["values"].items() if "crs@" in name)
+    assert crs["images"] == len(found.rows)
+
+
 def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_text("no picture")
