@@ -6,10 +6,11 @@ import sys
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import json_option
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("model", type=click.Path())
 @json_option
 def audit(model: str, json_: bool) -> None:
@@ -22,7 +23,6 @@ def audit(model: str, json_: bool) -> None:
     \b
     Example: deel-seg audit model.keras
     """
-    click.echo("Loading the library and the network ...", err=True)
     from deel_seg.folders import open_network
     from deel_seg.lipschitz import audit as audit_of
 

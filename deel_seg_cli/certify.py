@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import Mapping, Numbers, Size, as_json, eps_option, json_option
 
 SOME_REFUSED = 3
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("model", type=click.Path())
 @click.argument("images", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder to write to.")
@@ -73,7 +74,6 @@ def certify(model: str, images: str, out: str, json_: bool, **options: Any) -> N
     Example: deel-seg certify model.keras photographs --eps 0.05,0.1 --out certified
     """
     report = _with_report(options["report"])
-    click.echo("Loading the library and the network ...", err=True)
     from deel_seg.folders import certify_folder
     from deel_seg.report import write_report
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import Numbers, Size, json_option
 
 TEST_SPLITS = {"cityscapes": "val"}  # The labels of its test split are not public.
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("model", type=click.Path())
 @click.option("--data", default="shapes", help="Data set, as deel_seg.data.load names it.")
 @click.option("--root", type=click.Path(), help="Its folder; by default below DEEL_SEG_DATA.")
@@ -38,7 +39,6 @@ def evaluate(model: str, json_: bool, **options: Any) -> None:
     \b
     Example: deel-seg evaluate model.keras --data camvid --size 120x160 --attacks fast --out runs/e
     """
-    click.echo("Loading the library and the network ...", err=True)
     import deel_seg
     from deel_seg.folders import open_network
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import Numbers, as_json, eps_option, json_option
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("model", type=click.Path())
 @click.argument("folder", type=click.Path())
 @eps_option
@@ -37,7 +38,6 @@ def export(model: str, folder: str, json_: bool, **options: Any) -> None:
     \b
     Example: deel-seg export model.keras exported --format saved_model --format onnx
     """
-    click.echo("Loading the library and the network ...", err=True)
     from deel_seg.export import certified_predictor
     from deel_seg.folders import open_network
 

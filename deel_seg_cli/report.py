@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 
-@click.command()
+
+@click.command(cls=LibraryCommand)
 @click.argument("out", type=click.Path())
 @click.option("--class-names", help="Names of the classes, in order: sky,road,tree.")
 @click.option(
@@ -24,7 +26,6 @@ def report(out: str, class_names: str | None, max_megabytes: float, quiet: bool)
     \b
     Example: deel-seg report certified --class-names background,runway
     """
-    click.echo("Loading the library ...", err=True)
     from deel_seg.report import write_report
 
     names = None if class_names is None else [name.strip() for name in class_names.split(",")]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import json_option
 from deel_seg_cli.training.toml_file import check_keys, output_folder, read_toml
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("config", type=click.Path())
 @click.option("--out", type=click.Path(), help="Folder to write to, in place of the file's `out`.")
 @json_option
@@ -33,7 +34,6 @@ def sweep(config: str, out: str | None, json_: bool) -> None:
     Example: deel-seg sweep temperatures.toml
     """
     values = read_toml(config)
-    click.echo("Loading the library ...", err=True)
     from deel_seg_cli.training.settings import TrainingSettings
     from deel_seg_cli.training.sweep_settings import (
         SWEEP_KEYS,

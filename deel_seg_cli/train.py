@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from deel_seg_cli.loading import LibraryCommand
 from deel_seg_cli.options import as_json, json_option
 from deel_seg_cli.training.toml_file import check_keys, output_folder, read_toml
 
 
-@click.command()
+@click.command(cls=LibraryCommand)
 @click.argument("config", type=click.Path())
 @click.option("--out", type=click.Path(), help="Folder to write to, in place of the file's `out`.")
 @json_option
@@ -37,7 +38,6 @@ def train(config: str, out: str | None, json_: bool) -> None:
     Example: deel-seg train camvid.toml
     """
     values = read_toml(config)
-    click.echo("Loading the library ...", err=True)
     from deel_seg_cli.training.run import run_training
     from deel_seg_cli.training.settings import TrainingSettings
 

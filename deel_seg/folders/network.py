@@ -11,6 +11,9 @@ from deel_seg._checks import received
 from deel_seg.export import CertifiedPredictor, RefusedArtefact, certified_predictor, load_predictor
 from deel_seg.export.write_folder import MANIFEST
 
+LONGEST_REASON = 200
+"""Characters of another library's error that are shown whole."""
+
 
 class RefusedModel(ValueError):
     """A file that no certified network can be read from; the message says what to do."""
@@ -85,7 +88,10 @@ def _load_folder(path: Path) -> CertifiedPredictor:
 
 
 def _one_line(error: Exception) -> str:
+    """Its text; of a long one the first sentence, for all of it is in the error's cause."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > LONGEST_REASON:
+        text = text.partition(". ")[0]
     return text if text.endswith(".") else f"{text}."
 
 
