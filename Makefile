@@ -11,8 +11,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING ?= 1
 
 # A process per core, but no more than four: each holds a TensorFlow or JAX of its own. A file goes
-# to one of them, for what its tests share is traced and compiled once.
-PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# to one of them, for what its tests share is traced and compiled once; in the order of conftest.py.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile \
+	--no-loadscope-reorder
 
 # What has to give the same answers on the second Keras backend, beside the certificates.
 PORTABLE := attacks layers lipschitz losses smoothing
@@ -33,8 +34,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-# Every set of parameters of every test, on both backends: before a release.
+# Every set of parameters of every test, the slow ones too, on both backends: before a release.
 test-all: export DEEL_SEG_ALL := 1
+test-all: PYTEST += -m "slow or not slow"
 test-all: test
 
 types: $(VENV)/.dev

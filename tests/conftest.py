@@ -38,6 +38,13 @@ COMPILING = {
     "parametrizations", "smoothing", "vanilla",
 }  # fmt: skip
 
+# Sets of parameters of a test that are run beside the last one.
+FIRST_SETS = 1 if keras.backend.backend() == "tensorflow" else 0
+
+# Folders in tests/ whose tests take longest, most of them waiting for processes of their own: begun
+# first, so that no worker is left with one of them at the end.
+LONG = {"distributed", "examples", "cli", "benchmarks", "evaluation"}
+
 
 @pytest.fixture(autouse=True)
 def seeds() -> None:
@@ -85,18 +92,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, reason in missing.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    items.sort(key=lambda item: LONG.isdisjoint(item.path.parts))
 
 
 def deselect_parameters(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves each test its first and its last set of parameters, where each is compiled anew."""
+    """Leaves each test its first and its last set of parameters, where each is compiled anew.
+
+    On the second backend the last one: it is there to show that what runs on one runs on both.
+    """
     tests: dict[tuple[Path, str], list[pytest.Item]] = {}
+    slow = [item for item in items if item.get_closest_marker("slow")]  # Left out, or asked for.
     for item in items:
+        if item in slow:
+            continue
         name = getattr(item, "originalname", item.name)
         tests.setdefault((item.path, name), []).append(item)
-    kept = {
+    kept = {id(item) for item in slow} | {
         id(item)
         for sets in tests.values()
-        for item in ((sets[0], sets[-1]) if compiles(sets[0]) else sets)
+        for item in ((*sets[:FIRST_SETS], sets[-1]) if compiles(sets[0]) else sets)
     }
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
     items[:] = [item for item in items if id(item) in kept]

@@ -160,6 +160,7 @@ def test_the_obvious_code_answers_the_same_question(
     assert np.all(found < AGREEMENT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CERTIFICATES)
 def test_every_certificate_can_be_called(name: str, drawn: Drawn) -> None:
     result = bound_certificate(name, drawn)(drawn.logits, drawn.labels)

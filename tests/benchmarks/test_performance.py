@@ -26,6 +26,7 @@ def folder(tmp_path_factory: Any) -> Path:
     return Path(tmp_path_factory.mktemp("results"))
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was(folder: Path, monkeypatch: Any, capsys: Any) -> None:
     file = folder / "training_tensorflow.json"
     monkeypatch.setattr(training, "memory", lambda *_: {"bytes": {}, "ratio": 1.5})
@@ -42,6 +43,7 @@ def test_training_goes_on_where_it_was(folder: Path, monkeypatch: Any, capsys: A
         run(training, monkeypatch, "S_1_1", "--out", str(file))
 
 
+@pytest.mark.slow
 def test_inference_times_all_against_the_twin(folder: Path, monkeypatch: Any) -> None:
     file = folder / "inference_tensorflow.json"
     run(inference, monkeypatch, "S_128_8", "--toy", "--out", str(file))
@@ -52,6 +54,7 @@ def test_inference_times_all_against_the_twin(folder: Path, monkeypatch: Any) ->
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_fit_reports_certificates(folder: Path, monkeypatch: Any) -> None:
     file = folder / "certified_fit_tensorflow.json"
     small = ("--size", "16", "--batch-size", "2", "--images", "8", "--epochs", "2")
@@ -63,6 +66,7 @@ def test_a_fit_reports_certificates(folder: Path, monkeypatch: Any) -> None:
         assert row["val_stability@50"] > 0 and row["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_folder_is_timed_beside_a_bare_loop(folder: Path, monkeypatch: Any) -> None:
     file = folder / "folder.json"
     small = ("--sizes", "16", "--images", "4", "--turns", "1")
@@ -72,6 +76,7 @@ def test_a_folder_is_timed_beside_a_bare_loop(folder: Path, monkeypatch: Any) ->
     assert setting["share"] == bare / written > 0
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_the_process_alone() -> None:
     held = np.ones(2**27)  # A gigabyte, which a process started from here must not count.
     setting = training.Setting("S", 16, 1, turns=1, steps=1)

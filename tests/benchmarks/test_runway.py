@@ -39,6 +39,7 @@ def network(name: str) -> keras.Model:
     return getattr(deel_seg, name)(TOY.config, num_classes=2)
 
 
+@pytest.mark.slow
 def test_certified_is_below_attacked_is_below_clean_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_network_without_a_constant_is_attacked_only(
     assert found["robust_iou"][1] <= found["clean_iou"]
 
 
+@pytest.mark.slow
 def test_an_attack_below_a_certificate_is_an_error() -> None:
     labels = np.ones((1, 2, 2), "int32")
     images = np.zeros((1, 2, 2, 2), "float32")

@@ -87,6 +87,7 @@ def test_sound_and_tight_on_random_logits(logits: np.ndarray, k: int) -> None:
     assert_sound(logits, k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "written_out"), [(40, 256), (150, 32)])
 def test_many_classes_above_the_level(
     classes: int, written_out: int, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def test_sound_and_tight_on_any_logits(classes: int, data: Any) -> None:
         assert_sound(logits, data.draw(st.integers(0, classes - 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
 def test_other_dtypes(dtype: str) -> None:
@@ -103,6 +104,7 @@ def test_the_tolerance_is_taken_off(tolerance: float) -> None:
     assert_sound(images(41), 40, tolerance=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [33, 41, 150])
 def test_leaving_pixels_have_the_margin_of_the_class(classes: int) -> None:
     logits = images(classes)

@@ -83,6 +83,7 @@ def test_a_run_goes_on_from_a_file(tmp_path: Path) -> None:
     assert np.isnan(resumed.result().mean_iou).all() and resumed.result().num_images == 0
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_one_class_is_that_of_the_metric() -> None:
     mask = np.arange(2 * 2 * 3).reshape(2, 2, 3) % 4 > 0

@@ -137,6 +137,7 @@ def test_sound_on_random_images(logits: np.ndarray, class_id: int) -> None:
     assert_sound(logits, class_id)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_mask_and_ignored_pixels_are_left_out() -> None:
     logits = CASES["random"]
@@ -224,6 +225,7 @@ def test_logit_tolerance_covers_every_perturbation_of_the_logits() -> None:
             assert Fraction(float(vanishing[place])) <= exact.share_left(left, budget)
 
 
+@pytest.mark.slow
 @pytest.mark.xla
 def test_in_a_graph_bad_images_become_nan() -> None:
     logits = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype("float32")

@@ -92,6 +92,7 @@ def test_exact_on_small_images(name: str, p: float) -> None:
             assert_sound(logits, labels, k, p)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("p", [1, 2])
 def test_tables_and_sorting_agree(p: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +136,7 @@ def test_the_factor_left_out_in_the_paper_is_caught() -> None:
     assert any(worst(dear, b, 2) > worst(right, b, 2) for b in budgets)
 
 
+@pytest.mark.slow
 def test_undefined_and_wrong_arguments() -> None:
     logits, labels = CASES["random"], np.zeros((1, 4, 4), "int32")
     assert np.isnan(float(worst_case_class_iou(logits, labels, class_id=1, eps=0.1)[0]))

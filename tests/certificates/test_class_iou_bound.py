@@ -146,6 +146,7 @@ def test_a_broken_bound_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -
         assert_sound(np.full(24, 1.001, "float32"), negative, 2, broken)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_any_multiplier_gives_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     # The search is not trusted: with its halvings cut short the values are loose, never wrong.

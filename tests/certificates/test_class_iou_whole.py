@@ -149,6 +149,7 @@ MARGINS = st.lists(
 NEGATIVE = st.lists(st.booleans(), min_size=SIZE, max_size=SIZE)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @settings(deadline=None, max_examples=10)
 @given(margins=MARGINS, negative=NEGATIVE, p=st.sampled_from([1, 2]), sums=st.integers(0, 10**6))
@@ -189,6 +190,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("name", LARGE)
 def test_equal_to_sorting_on_many_pixels(name: str) -> None:
@@ -205,6 +207,7 @@ def test_equal_to_sorting_on_many_pixels(name: str) -> None:
         assert (missing < (2.0**-23 if IN_FLOAT64 else 8 / positives)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("p", [1, 2])
 def test_equal_to_the_frontier_of_any_metric(p: int) -> None:

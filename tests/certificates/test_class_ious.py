@@ -41,6 +41,7 @@ def test_sound(name: str, p: float) -> None:
     assert_sound(CASES[name], labels_for(CASES[name], ignore=255), p)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_as_one_class_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
@@ -58,6 +59,7 @@ def test_as_one_class_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert single.shape == (2, 9) and (single == together[..., 2]).all()
 
 
+@pytest.mark.slow
 def test_six_logits_never_cost_more_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
     # All other classes tie: with fewer of them in the way a pixel is cheaper to win.
     logits = np.zeros((1, 4, 4, 19), "float32")
@@ -82,6 +84,7 @@ def test_a_cost_that_is_too_high_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
         assert_sound(CASES["random"], labels_for(CASES["random"]), 2)
 
 
+@pytest.mark.slow
 def test_bad_images_and_arguments() -> None:
     logits, labels = CASES["random"], labels_for(CASES["random"])
     with pytest.raises(ValueError, match="`p` must be 1 or 2"):

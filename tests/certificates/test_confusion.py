@@ -143,6 +143,7 @@ def test_the_two_questions_invert_each_other(metric: ExactMetric) -> None:
             assert Fraction(float(after)) <= Fraction(str(threshold))
 
 
+@pytest.mark.slow
 def test_recall_is_that_of_its_own_certificate() -> None:
     for name in ("random", "ties"):
         labels = labels_for(CASES[name], ignore=255)
@@ -170,6 +171,7 @@ def test_monotone_and_scaling_with_the_logits() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0, 0.5, 0.9, 1])
 def test_relative_to_the_clean_value(share: float) -> None:
     for name in ("random", "ties"):
@@ -233,6 +235,7 @@ def weighted_errors(tp: Any, fp: Any, fn: Any, tn: Any) -> Any:
     return -(3.0 * fn + fp)
 
 
+@pytest.mark.slow
 def test_a_users_function_may_be_negative() -> None:
     logits, labels = CASES["random"], labels_for(CASES["random"], ignore=255)
     image = confusion.class_image(logits[0], labels[0], 1, ignore_class=255)
@@ -253,6 +256,7 @@ def test_a_users_function_may_be_negative() -> None:
         confusion.assert_radius_sound(numbers(radius)[0], image, min(totals, default=None))
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_undefined_images_are_nan_and_only_they() -> None:
     logits = np.concatenate([CASES["random"]] * 4)
@@ -336,6 +340,7 @@ def test_the_check_catches_a_broken_radius(broken: str) -> None:
             confusion.assert_radius_sound(radius, image, total)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_same_in_a_graph(jit_compile: bool) -> None:

@@ -79,6 +79,7 @@ def test_never_above_the_exact_value(eps: float) -> None:
     assert Fraction(float(mean.result())) <= sum(exact) / 3
 
 
+@pytest.mark.slow
 def test_a_mean_of_images_would_be_wrong() -> None:
     # One image with one pixel of the class, found; another with five, of which one is found.
     labels = np.array([[[0, 1, 1], [1, 1, 1]], [[0, 0, 0], [0, 0, 1]]])
@@ -104,6 +105,7 @@ def state(*batches: slice) -> tuple[np.ndarray, float]:
     return numbers(metric.surplus), float(metric.result())
 
 
+@pytest.mark.slow
 def test_batches_and_order_leave_no_trace() -> None:
     whole = state(slice(0, 3))
     for batches in ([slice(0, 1), slice(1, 3)], [slice(2, 3), slice(0, 2)]):
@@ -126,6 +128,7 @@ def test_monotone_and_scaled() -> None:
     assert values[0] >= values[1] == values[2] >= values[3]
 
 
+@pytest.mark.slow
 def test_images_that_do_not_count() -> None:
     labels = LABELS.copy()
     labels[0] = 255
@@ -139,6 +142,7 @@ def test_images_that_do_not_count() -> None:
     assert int(metric.skipped) == 1 and int(other.skipped) == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_nan_or_an_error() -> None:
     absent = CertifiedIoU(0.1, 1, lipschitz_constant=1.0)
     absent.update_state(LABELS[1:2], LOGITS[1:2])

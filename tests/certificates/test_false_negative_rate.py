@@ -90,6 +90,7 @@ def test_equals_all_subsets_on_a_grid_of_eighths(p: float) -> None:
         assert rate.tolist() == [math.ceil((1 - share) * 2**24) / 2**24 for share in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_is_the_accuracy_on_the_positive_pixels() -> None:
     logits, labels = CASES["nineteen classes"], labels_for(CASES["nineteen classes"])

@@ -42,6 +42,7 @@ def assert_sound(shares: Any, radius: Any, prices: list[Fraction]) -> None:
     confusion.assert_radius_sound(numbers(radius)[0], image, total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "ties", "members level", "mixed scales"])
 def test_a_group_vanishes_or_appears_no_sooner(kind: str) -> None:
     logits = six_classes(kind)

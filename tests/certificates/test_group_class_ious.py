@@ -46,6 +46,7 @@ def test_every_group_is_sound(kind: str, p: float) -> None:
     assert_sound(logits, labels_for(logits, seed=15, ignore=255), p, GROUPS)
 
 
+@pytest.mark.slow
 def test_the_classes_of_a_group_share_its_value() -> None:
     logits = six_classes("random")
     labels = labels_for(logits, seed=15)

@@ -94,6 +94,7 @@ def test_sound_on_random_images(logits: np.ndarray, labels: np.ndarray, class_id
     assert_sound(logits, labels, class_id)
 
 
+@pytest.mark.slow
 def test_equals_all_subsets_on_a_grid_of_eighths() -> None:
     generator = np.random.default_rng(3)
     # Off the sums of margins, where any rounding fits.
@@ -114,6 +115,7 @@ def test_equals_all_subsets_on_a_grid_of_eighths() -> None:
             confusion.assert_radius_sound(numbers(radius)[0], image, total)
 
 
+@pytest.mark.slow
 def test_any_member_names_its_group_and_a_class_alone_is_as_without() -> None:
     logits = six_classes("random")
     labels = labels_for(logits, seed=SEED, ignore=255)
@@ -224,6 +226,7 @@ def test_a_tolerance_covers_every_perturbation_of_the_logits() -> None:
         assert not exact.strictly_affordable(total, 2, Fraction(float(numbers(half)[0])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 4])
 def test_what_is_not_finite_is_refused_even_inside_a_group(place: int) -> None:
     logits, labels = six_classes("random"), labels_for(six_classes("random"))

@@ -95,6 +95,7 @@ def test_the_groups_of_one_class(
         metric.update_state(LABELS, LOGITS)
 
 
+@pytest.mark.slow
 def test_a_curve_over_groups() -> None:
     curve = CertifiedIoUCurve(EPS[1:2], 5, class_groups=GROUPS)
     curve.update(LOGITS, LABELS)

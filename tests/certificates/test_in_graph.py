@@ -37,6 +37,7 @@ def traced(function: Callable[..., Any], jit_compile: bool) -> Callable[..., Any
     return jax.jit(function)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 def test_the_same_as_outside(jit_compile: bool) -> None:
     def certify(logits: Any, labels: Any, eps: Any) -> Any:
@@ -92,6 +93,7 @@ def test_bad_scalars_become_nan() -> None:
     assert (lost == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_shapes_and_numbers_of_budgets_may_change() -> None:
     function = traced(lambda z, e: worst_case_stability(z, eps=e), jit_compile=False)

@@ -80,6 +80,7 @@ def test_binary_labels_are_zero_and_one() -> None:
         worst_case_pixel_accuracy(LOGITS[..., :1], LABELS, eps=0.1)
 
 
+@pytest.mark.slow
 def test_tensors_arrays_and_lists_agree() -> None:
     expected = numbers(worst_case_pixel_accuracy(LOGITS, LABELS, eps=[0.1, 0.4]))
     given = [

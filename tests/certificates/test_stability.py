@@ -36,6 +36,7 @@ def test_sound_on_adversarial_logits(name: str, p: float) -> None:
             assert not exact.strictly_affordable(total, p, Fraction(radius))
 
 
+@pytest.mark.slow
 def test_equals_accuracy_against_the_prediction() -> None:
     logits = CASES["nineteen classes"]
     predicted = logits.argmax(-1).astype("int32")
@@ -53,6 +54,7 @@ def test_half_of_an_odd_number_of_pixels_is_rounded_up() -> None:
     exact.assert_radius_sound(radius, image, Fraction(1 + 4 + 9, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_labels_only_say_what_to_ignore() -> None:
     logits = CASES["random"]

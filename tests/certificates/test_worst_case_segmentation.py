@@ -116,6 +116,7 @@ def test_consistent_among_many_ties(logits: np.ndarray, labels: np.ndarray, labe
     check(logits, labels if labelled else None)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_consistent_with_void_and_mask() -> None:
     logits = CASES["random"]
@@ -125,6 +126,7 @@ def test_consistent_with_void_and_mask() -> None:
     check(logits, None, predictions(logits) != 1, ignore_class=1)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_consistent_with_class_groups() -> None:
     logits, groups = CASES["nineteen classes"], [(0, 5, 7, 18), (2, 3)]

@@ -64,6 +64,7 @@ def test_certify_writes_and_lists_what_it_could_not_read(folder: Path) -> None:
     assert named.exit_code == 0 and b'"sky"' in page.read_bytes()
 
 
+@pytest.mark.slow
 def test_certify_answers_in_json_and_takes_an_exported_folder(folder: Path) -> None:
     exported = run("export", folder / "lip.keras", folder / "exported", "--json")
     assert exported.exit_code == 0, exported.output
@@ -100,6 +101,7 @@ def test_audit_shows_the_constant(folder: Path) -> None:
     assert found["verdict"] in run("audit", folder / "lip.keras").stdout
 
 
+@pytest.mark.slow
 def test_evaluate_goes_on_and_writes_the_table(folder: Path) -> None:
     arguments = (
         "evaluate", folder / "five.keras", "--data", "shapes", "--size", "16", "--images", "4",

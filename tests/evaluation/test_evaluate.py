@@ -42,6 +42,7 @@ def batches(count: int = 3, size: int = 8) -> list[tuple[np.ndarray, np.ndarray]
     return found
 
 
+@pytest.mark.slow
 def test_the_numbers_of_the_functions_it_calls() -> None:
     model, data = network(), batches()
     found = deel_seg.evaluate(

@@ -71,6 +71,7 @@ def better_than_before(answers: dict[str, Any], model: Any) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_no_certificate_is_better_than_before(model: Any, predictor: CertifiedPredictor) -> None:
     answers = predictor(IMAGES)
     np.testing.assert_array_equal(numbers(answers["labels"]), np.argmax(numbers(model(IMAGES)), -1))

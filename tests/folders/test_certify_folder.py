@@ -106,6 +106,7 @@ def test_the_certified_iou_is_that_of_all_pictures_with_labels(
     assert data_set["certified_mean_iou"] == sorted(data_set["certified_mean_iou"])[::-1]
 
 
+@pytest.mark.slow
 def test_tiles_certify_with_their_own_constant(pictures: Path) -> None:
     whole = certify(pictures, "tiles", tile=(4, 4))
     overlapping = certify(pictures, "overlap", tile=(8, 8), overlap=2)
@@ -164,6 +165,7 @@ def test_a_stopped_run_goes_on_and_writes_the_same(
         assert (pictures / stopped / name).read_bytes() == there, name
 
 
+@pytest.mark.slow
 def test_a_batch_of_which_one_is_missing_is_certified_as_a_whole(pictures: Path) -> None:
     certify(pictures, "pair", batch_size=2)
     rows = (pictures / "pair" / "results.csv").read_bytes()
@@ -176,11 +178,13 @@ def test_a_batch_of_which_one_is_missing_is_certified_as_a_whole(pictures: Path)
     assert a.exists() and b.stat().st_mtime_ns >= a.stat().st_mtime_ns
 
 
+@pytest.mark.slow
 def test_budgets_that_print_alike_keep_their_own_values(pictures: Path) -> None:
     row = certify(pictures, "close", eps=[0.1, 0.1 + 1e-9]).rows[0]
     assert {"crs@0.1", "crs@0.100000001"} <= set(row)
 
 
+@pytest.mark.slow
 def test_a_changed_picture_is_certified_again(tmp_path: Path) -> None:
     write_pictures(tmp_path)
     before = certify(tmp_path).rows[0]

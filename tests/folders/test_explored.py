@@ -81,6 +81,7 @@ def case(request: Any) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     return logits, labels, explore(logits, labels)
 
 
+@pytest.mark.slow
 def test_each_pixel_is_lost_when_the_library_loses_it(case: Any) -> None:
     logits, labels, found = case
     report, predicted = of_report(found), found["predicted"]

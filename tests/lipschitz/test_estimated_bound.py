@@ -65,6 +65,7 @@ def test_never_above_the_certified_constant(seed: int, scale: float) -> None:
     assert 0 < estimate(model, iterations=5) <= certified_lipschitz_constant(model)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_a_lipschitz_network() -> None:
     model = deel_seg.LipDeepLabV3(

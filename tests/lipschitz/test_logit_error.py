@@ -43,6 +43,7 @@ def test_of_one_product_it_is_the_error() -> None:
     assert estimate(model_of(layers.Rescaling(0.5))) == 0.0
 
 
+@pytest.mark.slow
 @float64
 @pytest.mark.one_backend
 @pytest.mark.parametrize("build", [orthogonal_network, ordinary_network])

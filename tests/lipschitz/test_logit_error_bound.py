@@ -101,6 +101,7 @@ def test_a_bias_that_does_not_count_is_caught(monkeypatch: pytest.MonkeyPatch) -
     assert seen > proved
 
 
+@pytest.mark.slow
 @float64
 @pytest.mark.one_backend
 @settings(deadline=None, max_examples=6)

@@ -86,6 +86,7 @@ def test_evaluate_follows_a_constant_that_moved() -> None:
     assert float(ops.mean(stale)) > value + 0.05
 
 
+@pytest.mark.slow
 def test_fit_validates_on_fresh_kernels() -> None:
     model = compiled(small_model(), [CRPA(eps=0.05)])
     history = model.fit(
@@ -99,6 +100,7 @@ def test_fit_validates_on_fresh_kernels() -> None:
     np.testing.assert_allclose(model.predict(IMAGES, verbose=0), logits, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_compile", [False, True])
 def test_file_round_trip(with_compile: bool, tmp_path: Path) -> None:
     model = small_model(1.5, name="mine")

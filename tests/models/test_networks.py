@@ -120,6 +120,7 @@ def test_plain_twin_has_the_same_layout(family: str) -> None:
     assert tuple(call(plain, images(2, *SHAPE)).shape) == (2, 8, 12, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("member", [0, 1])
 def test_file_round_trip_under_another_policy(family: str, member: int, tmp_path: Path) -> None:
@@ -145,6 +146,7 @@ def test_file_round_trip_under_another_policy(family: str, member: int, tmp_path
             assert lipschitz_bound(copy) == model.lipschitz_constant
 
 
+@pytest.mark.slow
 def test_compiled_file_round_trip(tmp_path: Path) -> None:
     from deel_seg.certificates import CRPA
 
@@ -176,6 +178,7 @@ def test_sizes_that_strides_do_not_divide() -> None:
         deel_seg.LipDeepLabV3("S", 4, input_shape=(15, 10, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="sizes are static on JAX")
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("padding", ["same", "circular"])

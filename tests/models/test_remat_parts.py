@@ -55,6 +55,7 @@ def largest_difference(first: dict[str, np.ndarray], second: dict[str, np.ndarra
     return max(float(np.max(np.abs(np.subtract(a, b, dtype="float64")))) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [fcn, with_noise])
 def test_training_is_the_same(build: Any) -> None:
     whole, in_parts = trained(1, build), trained(4, build)
@@ -62,6 +63,7 @@ def test_training_is_the_same(build: Any) -> None:
     assert abs(whole["loss"][-1] - whole["loss"][0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_training_is_the_same_in_half_precision() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -70,6 +72,7 @@ def test_training_is_the_same_in_half_precision() -> None:
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 def test_a_part_without_its_kernels_gradient_is_noticed(monkeypatch: Any) -> None:
     whole = trained(1)
 
@@ -82,6 +85,7 @@ def test_a_part_without_its_kernels_gradient_is_noticed(monkeypatch: Any) -> Non
     assert largest_difference(whole, trained(3)) > 1e-3
 
 
+@pytest.mark.slow
 def test_parts_are_used_in_training_alone(monkeypatch: Any) -> None:
     runs: list[int] = []
     run = GraphPart.run
@@ -126,6 +130,7 @@ def test_cuts_are_where_little_is_kept() -> None:
     assert first.nodes[-1].operation.filters == 4
 
 
+@pytest.mark.slow
 def test_remat_parts_are_saved_and_checked(tmp_path: Path) -> None:
     model = fcn()
     model.compile("sgd", TemperatureCrossentropy(5.0))

@@ -77,6 +77,7 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_is_what_it_is_layer_by_layer(name: str, monkeypatch: Any) -> None:
     together = trained(OPTIMIZERS[name]())
@@ -88,6 +89,7 @@ def test_training_is_what_it_is_layer_by_layer(name: str, monkeypatch: Any) -> N
     assert largest_difference(together, untrained) > 1e-3
 
 
+@pytest.mark.slow
 def test_kernels_of_other_layers_are_noticed(monkeypatch: Any) -> None:
     as_it_is = trained(OPTIMIZERS["sgd"]())
     composed = kernels_together.AdaptiveOrthogonalKernel.together

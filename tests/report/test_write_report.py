@@ -82,6 +82,7 @@ def only_rows(folder: Path, keep: set[str]) -> None:
     path.write_text(written.getvalue())
 
 
+@pytest.mark.slow
 def test_names_are_text_and_nothing_comes_from_elsewhere(text: str) -> None:
     tags = Tags(text)
     scripts = [attributes for tag, attributes in tags.found if tag == "script"]

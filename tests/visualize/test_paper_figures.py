@@ -85,6 +85,7 @@ def test_what_is_left_in_the_worst_case_is_at_least_what_is_written(eps: float) 
         assert (left == found).all()
 
 
+@pytest.mark.slow
 def test_a_class_that_is_nowhere_is_said_to_be_nowhere() -> None:
     figure = PICTURES["missed"](class_id=2)
     assert figure.axes[1].get_title() == "nothing is labelled so"

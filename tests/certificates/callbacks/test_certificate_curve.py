@@ -56,6 +56,7 @@ class Scale(LipschitzModel):
         super().__init__(inputs, layer(inputs))
 
 
+@pytest.mark.slow
 def test_a_curve_in_the_logs_and_in_columns() -> None:
     curve = curve_over()
     history = fit(compiled_model(), curve, epochs=1)
@@ -74,6 +75,7 @@ def test_a_curve_in_the_logs_and_in_columns() -> None:
     assert is_float_below(history["val_mean_iou"][0], exact_mean_iou())
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_certified_ious_where_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "curve.csv"
@@ -100,6 +102,7 @@ def test_certified_ious_where_asked_for(tmp_path: Path) -> None:
         curve_over(certified_iou=True, class_ids=[3]).evaluate(identity_model())
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_it_agrees_with_the_metrics_and_leaves_their_names_alone() -> None:
     metrics = [
@@ -241,6 +244,7 @@ def test_eager_models_run() -> None:
     assert curve_over().evaluate(model) == curve_over().evaluate(identity_model())
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_options_reach_the_certificates() -> None:
     model = identity_model()

@@ -186,6 +186,7 @@ def test_weights_and_placeholders(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.layers[-1].bias, [1.0] * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_fit_with_a_metric_and_with_a_curve(tmp_path: Path) -> None:
     metric = CRPA(0.1, ignore_class=255, lipschitz_constant=3.0)

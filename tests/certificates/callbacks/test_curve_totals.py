@@ -146,6 +146,7 @@ def test_labels_may_be_floats_and_have_a_last_axis() -> None:
     assert totals_of(slice(0, 4), labels=VOID_LABELS.astype("float32")).result() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_a_binary_model() -> None:
     logits = LOGITS[:4, ..., :1]

@@ -33,6 +33,7 @@ def means(values: Any) -> list[float]:
     return [mean_below(column) for column in values[~np.isnan(values[:, 0])].T]
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_every_column_is_about_groups() -> None:
     curve = curve_over(certified_iou=True, class_ids=[2], class_groups=GROUPS)
@@ -51,6 +52,7 @@ def test_every_column_is_about_groups() -> None:
     assert columns["certified_iou_2"] == result.iou[0].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_clean_values_are_about_groups() -> None:
     columns = curve_over(class_groups=GROUPS).evaluate(identity_model())

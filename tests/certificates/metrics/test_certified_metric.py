@@ -52,6 +52,7 @@ def assert_mean_from_below(value: Any, values: np.ndarray, weights: Any = None) 
     assert mean * (1 - Fraction(1, 10**5)) <= Fraction(float(value)) <= mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FACTORIES)
 def test_mean_over_images_for_any_batching(name: str) -> None:
     values = per_image(name)

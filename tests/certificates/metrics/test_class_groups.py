@@ -54,6 +54,7 @@ def assert_mean(name: str, value: Any, values: np.ndarray) -> None:
     assert 0 <= below <= Fraction(1, 10**5), "not the mean, or on its wrong side"
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 @pytest.mark.parametrize("name", ["crpa", "certified_fnr_0"])
 def test_mean_over_images(name: str) -> None:

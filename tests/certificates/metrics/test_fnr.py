@@ -19,6 +19,7 @@ def without_class() -> np.ndarray:
     return labels
 
 
+@pytest.mark.slow
 def test_mean_over_the_images_with_the_class() -> None:
     labels = without_class()
     rates = numbers(worst_case_fnr(LOGITS, labels, positive_class=1, eps=0.5))
@@ -36,6 +37,7 @@ def test_mean_over_the_images_with_the_class() -> None:
     assert float(rate.skipped) == float(radius.skipped) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_in_evaluate() -> None:
     model = compiled_model(CertifiedFNR(0.5, 1, **OPTIONS), FNRRadius(0.5, 1, **OPTIONS))
