@@ -119,7 +119,9 @@ def _centers(layer: own.BatchCentering, shapes: KnownShapes) -> list[Step]:
     # The difference of bias and mean is one of float32, and belongs to the function.
     shift = -layer.moving_mean if layer.bias is None else layer.bias - layer.moving_mean
     norm = layer.k_coef_lip * shift_norm(as_float64(shift), shapes[0])
-    return [Step(_gain(layer), shift=norm, stored=2 + scaling_roundings(layer))]
+    # A model may move the shift into the biases of its neighbours, half of it as a difference of
+    # two (`deel_seg.models.sorted_convolutions`): no number meets more than these roundings then.
+    return [Step(_gain(layer), shift=norm, stored=5 + scaling_roundings(layer))]
 
 
 _OWN: dict[type, Callable[[Any, KnownShapes], list[Step]]] = {

@@ -3,18 +3,19 @@
 XLA fuses the three by itself. TensorFlow's own kernels write every step to memory: the halves that
 are sorted are cut out of what the convolution wrote, and the shift is a pass of its own over what
 was sorted. Here the convolution yields the halves apart, and each shift is added where it costs
-least.
+least: in the bias of a convolution, before it or behind it, if there is one to take it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import exact_matmul
 from deel_seg._derivatives import with_gradient
 from deel_seg.layers import (
     BatchCentering,
@@ -36,45 +37,68 @@ class SortedConvolution:
         convolution: Without groups, on images that are not wrapped around.
         sorting: What sorts pairs of its outputs.
         centering: What shifts them at last.
+        pointwise: A convolution of single pixels behind them, if one follows: its bias takes what
+            the shift comes to.
     """
 
     convolution: OrthogonalConvolution
     sorting: MaxMin
     centering: BatchCentering
+    pointwise: OrthogonalConv2D | None = None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """What the layers, called one after the other, make of the inputs at inference."""
+        """What the layers, called one after the other, make of the inputs at inference.
+
+        Without the shift, where `pointwise` takes it.
+        """
         convolution = self.convolution
-        shifts = ops.split(self.centering.inference_shift(), 2)
-        # The larger of a pair needs the first shift. Both get it, for that is the bias, or in its
-        # place; then only the smaller one is left to shift.
-        bias = ops.tile(shifts[0], 2)
-        if convolution.bias is not None:
-            bias = bias + ops.convert_to_tensor(convolution.bias)
+        bias = convolution.bias
+        adds_bias = bias is not None or isinstance(convolution, OrthogonalConv2D)
+        shift = None if self.pointwise else self.centering.inference_shift()
+        of_smaller = []
+        if shift is not None and adds_bias:
+            # The larger of a pair needs the first shift. Both get it, for that is the bias, or in
+            # its place, which costs nothing; then only the smaller one is left to shift.
+            of_larger, second = ops.split(shift, 2)
+            offset = ops.tile(of_larger, 2)
+            bias = offset if bias is None else offset + ops.convert_to_tensor(bias)
+            shift, of_smaller = None, [second - of_larger]
         kernels = ops.split(convolution.cast_kernel(False), 2, axis=convolution.filter_axis)
-        halves = [
-            convolution.convolve(inputs, kernel) + offset
-            for kernel, offset in zip(kernels, ops.split(bias, 2), strict=True)
-        ]
-        return sorted_and_shifted(*halves, shifts[1] - shifts[0])
+        halves = [convolution.convolve(inputs, kernel) for kernel in kernels]
+        if bias is not None:
+            offsets = ops.split(ops.convert_to_tensor(bias), 2)
+            halves = [half + offset for half, offset in zip(halves, offsets, strict=True)]
+        pairs = sorted_and_shifted(*halves, *of_smaller)
+        return pairs if shift is None else pairs + shift
+
+    def call_pointwise(self, inputs: Tensor) -> Tensor:
+        """What `pointwise` makes of the shifted pairs, from those that are not shifted."""
+        pointwise: Any = self.pointwise
+        kernel = pointwise.cast_kernel(False)
+        bias = exact_matmul(self.centering.inference_shift()[None], kernel[0, 0])[0]
+        if pointwise.bias is not None:
+            bias = bias + ops.convert_to_tensor(pointwise.bias)
+        return pointwise.scaled(pointwise.convolve(inputs, kernel) + bias)
 
 
 @with_gradient
-def sorted_and_shifted(first: Tensor, second: Tensor, shift: Tensor) -> tuple[Tensor, Any]:
-    """The larger of each pair, beside the smaller plus `shift`."""
+def sorted_and_shifted(first: Tensor, second: Tensor, *shift: Tensor) -> tuple[Tensor, Any]:
+    """The larger of each pair, beside the smaller plus the shift, if there is one."""
     # As of `MaxMin`: gradients go back to where the values came from, also where two are equal.
     in_place = first >= second
 
-    def gradient(*upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
         larger, smaller = ops.split(*upstream, 2, axis=-1)
         return (
             ops.where(in_place, larger, smaller),
             ops.where(in_place, smaller, larger),
-            ops.sum(smaller, axis=(0, 1, 2)),
+            *(ops.sum(smaller, axis=(0, 1, 2)) for _ in shift),
         )
 
-    pairs = [ops.maximum(first, second), ops.minimum(first, second) + shift]
-    return ops.concatenate(pairs, axis=-1), gradient
+    smaller = ops.minimum(first, second)
+    for offset in shift:
+        smaller = smaller + offset
+    return ops.concatenate([ops.maximum(first, second), smaller], axis=-1), gradient
 
 
 def sorted_convolutions(graph: Any) -> list[SortedConvolution]:
@@ -97,6 +121,18 @@ def sorted_convolutions(graph: Any) -> list[SortedConvolution]:
         fits = type(made_by.operation) in kinds and _is_simple(made_by)
         return made_by if fits and uses[id(tensor)] == 1 == calls[id(made_by.operation)] else None
 
+    behind = {id(node.input_tensors[0]): node for node in nodes if len(node.input_tensors) == 1}
+
+    def pointwise_behind(node: Any) -> OrthogonalConv2D | None:
+        """The convolution of single pixels that alone takes what a node yields."""
+        (tensor,) = node.outputs
+        next_node = behind.get(id(tensor))
+        if next_node is None or before(next_node, BatchCentering) is not node:
+            return None
+        layer = next_node.operation
+        alone = calls[id(layer)] == 1 and _is_simple(next_node)
+        return layer if alone and _is_pointwise(layer) else None
+
     found = []
     for node in nodes:
         if type(node.operation) is not BatchCentering or not _is_simple(node):
@@ -105,14 +141,29 @@ def sorted_convolutions(graph: Any) -> list[SortedConvolution]:
         convolution = sorting and before(sorting, OrthogonalConv2D, OrthogonalConv2DTranspose)
         if calls[id(node.operation)] == 1 and convolution and _has_halves(convolution.operation):
             layers = (convolution.operation, sorting.operation, node.operation)
-            found.append(SortedConvolution(*layers))
-    return found
+            found.append(SortedConvolution(*layers, pointwise_behind(node)))
+    # A convolution that is the first of others has their shift to take.
+    firsts = {id(together.convolution) for together in found}
+    return [
+        replace(together, pointwise=None) if id(together.pointwise) in firsts else together
+        for together in found
+    ]
 
 
 def _is_simple(node: Any) -> bool:
     """Whether a layer is called on a tensor and nothing else, and not always as in training."""
     options = node.arguments.kwargs
     return len(node.arguments.args) == 1 and not any(options.values())
+
+
+def _is_pointwise(layer: Any) -> bool:
+    """Whether it sums over the channels of each pixel, and of all of them."""
+    return (
+        type(layer) is OrthogonalConv2D
+        and layer.kernel_size == (1, 1)
+        and layer.groups == 1
+        and layer.padding != "circular"
+    )
 
 
 def _has_halves(convolution: OrthogonalConvolution) -> bool:
@@ -134,6 +185,10 @@ def joined(operation_fn: OperationFunction, found: list[SortedConvolution]) -> O
             layer.compute_dtype == "float32" and layer.output_factor("float32") == 1.0
             for layer in layers
         ):
+            if together.pointwise and together.pointwise.compute_dtype != "float32":
+                together = replace(together, pointwise=None)
+            if together.pointwise:
+                instead[id(together.pointwise)] = _ignoring_options(together.call_pointwise)
             first, *others = layers
             instead[id(first)] = _ignoring_options(together)
             instead.update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,19 @@ from keras import layers, ops
 
 import deel_seg
 from deel_seg._backend import accumulation_dtype
-from deel_seg.layers import OrthogonalConv2D, OrthogonalConv2DTranspose, SizeMultiple
-from deel_seg.lipschitz import UnknownRoundingBound, kernel_steps, logit_error_bound
+from deel_seg.layers import (
+    BatchCentering,
+    MaxMin,
+    OrthogonalConv2D,
+    OrthogonalConv2DTranspose,
+    SizeMultiple,
+)
+from deel_seg.lipschitz import (
+    UnknownRoundingBound,
+    kernel_steps,
+    logit_error_bound,
+    rounding_rules,
+)
 from deel_seg.lipschitz.arithmetic import Arithmetic
 from deel_seg.lipschitz.precision import in_float64
 from tests.linear_map import matrix_of
@@ -124,6 +136,33 @@ def l2_errors(model: keras.Model, images: np.ndarray) -> np.ndarray:
     exact = ops.convert_to_numpy(in_float64(model)(images.astype("float64"), training=False))
     computed = ops.convert_to_numpy(model(images, training=False)).astype("float64")
     return np.linalg.norm((computed - exact).reshape(len(images), -1), axis=1)
+
+
+@float64
+@pytest.mark.one_backend
+@pytest.mark.parametrize("seed", range(3))
+def test_shifts_that_move_to_other_layers_are_covered(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(SHAPE)
+    x = BatchCentering(use_bias=False)(MaxMin()(OrthogonalConv2D(8, 3)(inputs)))
+    x = OrthogonalConv2DTranspose(8, 2, strides=2)(x)
+    x = BatchCentering(use_bias=False)(MaxMin()(x))
+    model = deel_seg.LipschitzModel(inputs, OrthogonalConv2D(4, 1)(x))
+    generator = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, BatchCentering):
+            # Far above the image, and of sizes that do not fit each other.
+            means = generator.normal(size=8) * 10.0 ** generator.uniform(0, 6, 8)
+            layer.moving_mean.assign(means.astype("float32"))
+    model.condense()
+    images = generator.uniform(0.0, 1e-3, (2, *SHAPE)).astype("float32")
+    seen = l2_errors(model, images)
+    bound = functools.partial(logit_error_bound, model, SHAPE[:2], input_range=(0.0, 1e-3))
+    assert (seen > 0).all() and (seen <= bound()).all()
+    monkeypatch.setattr(rounding_rules, "shift_norm", lambda *_: 0.0)
+    assert (seen > bound()).all()
 
 
 @float64

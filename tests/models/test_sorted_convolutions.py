@@ -33,14 +33,15 @@ def scrambled(model: Any) -> Any:
     return model
 
 
-def network(**options: Any) -> Any:
-    """Convolution, sorting and centering, downwards and upwards."""
+def network(upwards: Any = None, last: Any = None, **options: Any) -> Any:
+    """Convolution, sorting and centering, downwards and upwards, and a last convolution."""
     inputs = keras.Input((8, 8, 3))
     x = OrthogonalConv2D(8, 3, strides=2, **options)(inputs)
     x = BatchCentering()(MaxMin()(x))
-    x = OrthogonalConv2DTranspose(8, 2, strides=2, use_bias=False)(x)
+    x = OrthogonalConv2DTranspose(8, 2, strides=2, **(upwards or {"use_bias": False}))(x)
     x = BatchCentering(use_bias=False)(MaxMin()(x))
-    return scrambled(deel_seg.LipschitzModel(inputs, OrthogonalConv2D(4, 1)(x)))
+    last = {"kernel_size": 1, **(last or {})}
+    return scrambled(deel_seg.LipschitzModel(inputs, OrthogonalConv2D(4, **last)(x)))
 
 
 def one_by_one(model: Any, images: Any) -> Any:
@@ -59,7 +60,21 @@ def together(model: Any, images: Any) -> Any:
     return images
 
 
-@pytest.mark.parametrize("options", [{}, {"padding": "valid"}, {"use_bias": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": "valid"},
+        {"use_bias": False},
+        {"upwards": {"use_bias": True}},
+        {"last": {"kernel_size": 3}},
+        {"last": {"kernel_size": 3}, "upwards": {"use_bias": True}},
+        {"last": {"use_bias": False}},
+        {"last": {"k_coef_lip": 0.5}},
+        {"last": {"groups": 2}},
+    ],
+    ids=str,
+)
 def test_the_outputs_are_those_of_the_layers(options: dict[str, Any]) -> None:
     model = network(**options)
     assert len(sorted_convolutions(model)) == 2
@@ -107,6 +122,37 @@ def test_training_runs_layer_by_layer() -> None:
     assert (ops.convert_to_numpy(centering.moving_mean) != before).any()
 
 
+def taker(build: Any) -> Any:
+    """What takes the shift of the one that there is."""
+    inputs = keras.Input((8, 8, 4))
+    x = BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3)(inputs)))
+    return sorted_convolutions(keras.Model(inputs, build(x)))[0].pointwise
+
+
+def test_a_convolution_of_single_pixels_takes_the_shift() -> None:
+    layer = OrthogonalConv2D(4, 1)
+    assert taker(layer) is layer
+    # What sorts and shifts anew has a shift of its own to take.
+    assert taker(lambda x: BatchCentering()(MaxMin()(OrthogonalConv2D(8, 1)(x)))) is None
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        OrthogonalConv2D(4, 3),
+        OrthogonalConv2D(4, 1, groups=2),
+        lambda x: [OrthogonalConv2D(4, 1)(x), x],
+        lambda x: [OrthogonalConv2D(4, 1)(x), MaxMin()(x)],
+        lambda x: OrthogonalConv2D(4, 1)(MaxMin()(x)),
+        lambda x: (layer := OrthogonalConv2D(8, 1))(layer(x)),
+        lambda x: [(layer := OrthogonalConv2D(8, 1))(x), layer(MaxMin()(x))],
+    ],
+    ids=["window", "groups", "output", "two uses", "later", "twice", "elsewhere"],
+)
+def test_the_shift_stays_before_any_other(build: Any) -> None:
+    assert taker(build) is None
+
+
 def only_one(build: Any) -> int:
     inputs = keras.Input((8, 8, 4))
     return len(sorted_convolutions(keras.Model(inputs, build(inputs))))
@@ -138,7 +184,7 @@ def test_what_is_left_alone(build: Any) -> None:
 def test_factors_that_are_set_later_count() -> None:
     model = network()
     before = ops.convert_to_numpy(one_by_one(model, IMAGES))
-    for layer in model.layers[1:4]:
+    for layer in model.layers[1:]:
         layer.set_klip_factor(0.5)
         expected = ops.convert_to_numpy(one_by_one(model, IMAGES))
         found = ops.convert_to_numpy(together(model, IMAGES))
