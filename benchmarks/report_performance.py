@@ -103,7 +103,8 @@ def inference(found: Found) -> str:
 
 {where(found)}. Medians of calls by turns, 19 classes. `network` is the condensed Lipschitz
 network with CRPA(0.1) and stability@50 from the same compiled call, `exported` the same with what
-`vanilla_export` gives. The twin computes its logits and nothing else.
+`vanilla_export` gives; both have centerings with means as after training. The twin computes its
+logits and nothing else.
 (`python benchmarks/inference.py`)"""
 
 

@@ -73,6 +73,11 @@ def compiled(
     return call
 
 
+def compiles_with_xla() -> bool:
+    """Whether `compiled` uses XLA."""
+    return not IS_TENSORFLOW or WITH_XLA
+
+
 def forget_compiled() -> None:
     """Lets go of all that was compiled: some 20 MB for each shape that a certificate has met."""
     for specialised in list(_TRACED):

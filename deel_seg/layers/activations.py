@@ -45,7 +45,9 @@ class PairSorting(LipschitzLayer):
         @with_gradient
         def sort(inputs: Tensor) -> tuple[Tensor, Any]:
             first, second = self.split(inputs)
-            ordered = [ops.maximum(first, second), ops.minimum(first, second)]
+            # On processors XLA returns the first of two where one is NaN: in this order it is not
+            # lost, and nothing is certified of it.
+            ordered = [ops.maximum(first, second), ops.minimum(second, first)]
             if self.larger_first:
                 in_place = first >= second
             else:

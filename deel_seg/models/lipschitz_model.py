@@ -21,7 +21,11 @@ from deel_seg.lipschitz import (
 )
 from deel_seg.models.graph_parts import GraphPart, OperationFunction, call_options, cut_graph
 from deel_seg.models.remat_parts import run_in_parts
-from deel_seg.models.sorted_convolutions import joined, sorted_convolutions
+from deel_seg.models.sorted_convolutions import (
+    for_other_programs,
+    joined,
+    sorted_convolutions,
+)
 from deel_seg.models.worker_steps import WorkerSteps
 from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network
@@ -218,6 +222,15 @@ class LipschitzModel(WorkerSteps):
         """As Keras' `predict`, on condensed kernels."""
         self.compose_kernels()
         return super().predict(*args, **kwargs)
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras' `export`, on condensed kernels, for programs that need not have XLA.
+
+        The file gives logits alone; `deel_seg.export` writes certificates along with them.
+        """
+        self.compose_kernels()
+        with for_other_programs():
+            super().export(*args, **kwargs)
 
     def vanilla_export(self) -> keras.Model:
         """The same network out of Keras' own layers: it needs this library no longer.

@@ -2,20 +2,27 @@
 
 XLA fuses the three by itself. TensorFlow's own kernels write every step to memory: the halves that
 are sorted are cut out of what the convolution wrote, and the shift is a pass of its own over what
-was sorted. Here the convolution yields the halves apart, and each shift is added where it costs
-least: in the bias of a convolution, before it or behind it, if there is one to take it.
+was sorted. Two ways around that:
+
+- Where a graph knows the size of its images, all that follows a convolution with few filters is
+  left to XLA, one pass over what the convolution wrote.
+- Elsewhere XLA would compile anew for every size, and many filters are convolved as fast in halves:
+  there the convolution yields the halves apart, and each shift is added where it costs least, in
+  the bias of a convolution, before it or behind it, if there is one to take it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import exact_matmul
+from deel_seg._backend import compiled, compiles_with_xla, exact_matmul, is_concrete
 from deel_seg._derivatives import with_gradient
 from deel_seg.layers import (
     BatchCentering,
@@ -27,6 +34,8 @@ from deel_seg.layers.orthogonal_convolution import OrthogonalConvolution
 from deel_seg.models.graph_parts import OperationFunction
 
 Tensor = Any
+
+_MANY_FILTERS = 128  # From which on halves of the kernel are convolved as fast as the whole.
 
 
 @dataclass(frozen=True)
@@ -52,22 +61,23 @@ class SortedConvolution:
         Without the shift, where `pointwise` takes it.
         """
         convolution = self.convolution
-        bias = convolution.bias
-        adds_bias = bias is not None or isinstance(convolution, OrthogonalConv2D)
+        # By copy: what compiles takes tensors, and no variables.
+        bias = None if convolution.bias is None else ops.copy(convolution.bias)
         shift = None if self.pointwise else self.centering.inference_shift()
+        kernel = convolution.cast_kernel(False)
+        if convolution.filters < _MANY_FILTERS and _may_use_xla(inputs):
+            return _pairs_in_one_pass(convolution.convolve(inputs, kernel), bias, shift)
         of_smaller = []
-        if shift is not None and adds_bias:
+        if shift is not None and (bias is not None or isinstance(convolution, OrthogonalConv2D)):
             # The larger of a pair needs the first shift. Both get it, for that is the bias, or in
             # its place, which costs nothing; then only the smaller one is left to shift.
             of_larger, second = ops.split(shift, 2)
-            offset = ops.tile(of_larger, 2)
-            bias = offset if bias is None else offset + ops.convert_to_tensor(bias)
+            bias = ops.tile(of_larger, 2) + (0.0 if bias is None else bias)
             shift, of_smaller = None, [second - of_larger]
-        kernels = ops.split(convolution.cast_kernel(False), 2, axis=convolution.filter_axis)
-        halves = [convolution.convolve(inputs, kernel) for kernel in kernels]
+        kernels = ops.split(kernel, 2, axis=convolution.filter_axis)
+        halves = [convolution.convolve(inputs, half) for half in kernels]
         if bias is not None:
-            offsets = ops.split(ops.convert_to_tensor(bias), 2)
-            halves = [half + offset for half, offset in zip(halves, offsets, strict=True)]
+            halves = [half + own for half, own in zip(halves, ops.split(bias, 2), strict=True)]
         pairs = sorted_and_shifted(*halves, *of_smaller)
         return pairs if shift is None else pairs + shift
 
@@ -79,6 +89,25 @@ class SortedConvolution:
         if pointwise.bias is not None:
             bias = bias + ops.convert_to_tensor(pointwise.bias)
         return pointwise.scaled(pointwise.convolve(inputs, kernel) + bias)
+
+
+def _may_use_xla(images: Tensor) -> bool:
+    """Whether they are part of a graph that is for images of one size, and runs here."""
+    known = not is_concrete(images) and None not in tuple(images.shape)[1:3]
+    return known and compiles_with_xla() and not _for_other_programs.get()
+
+
+@contextmanager
+def for_other_programs() -> Iterator[None]:
+    """Within it, graphs hold nothing that XLA has to compile: not every program can."""
+    token = _for_other_programs.set(True)
+    try:
+        yield
+    finally:
+        _for_other_programs.reset(token)
+
+
+_for_other_programs: ContextVar[bool] = ContextVar("for_other_programs", default=False)
 
 
 @with_gradient
@@ -95,10 +124,19 @@ def sorted_and_shifted(first: Tensor, second: Tensor, *shift: Tensor) -> tuple[T
             *(ops.sum(smaller, axis=(0, 1, 2)) for _ in shift),
         )
 
-    smaller = ops.minimum(first, second)
+    # In this order, see `PairSorting`.
+    smaller = ops.minimum(second, first)
     for offset in shift:
         smaller = smaller + offset
     return ops.concatenate([ops.maximum(first, second), smaller], axis=-1), gradient
+
+
+def _in_one_pass(outputs: Tensor, bias: Tensor | None, shift: Tensor | None) -> Tensor:
+    pairs = sorted_and_shifted(*ops.split(outputs if bias is None else outputs + bias, 2, axis=-1))
+    return pairs if shift is None else pairs + shift
+
+
+_pairs_in_one_pass = compiled(_in_one_pass)
 
 
 def sorted_convolutions(graph: Any) -> list[SortedConvolution]:

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import deel_seg
-from deel_seg._backend import fuses_layers
+from deel_seg._backend import compiled, fuses_layers
 from deel_seg._derivatives import vjp
 from deel_seg.layers import BatchCentering, MaxMin, OrthogonalConv2D, OrthogonalConv2DTranspose
 from deel_seg.models.sorted_convolutions import (
@@ -82,6 +82,97 @@ def test_the_outputs_are_those_of_the_layers(options: dict[str, Any]) -> None:
     for found in (together(model, IMAGES), model(IMAGES), model.predict(IMAGES, verbose=0)):
         # Offsets are added in another order: 100 roundings of values below 4.
         assert np.abs(ops.convert_to_numpy(found) - expected).max() < 100 * 4 * 2.0**-24
+
+
+tensorflow_only = pytest.mark.skipif(fuses_layers(), reason="about TensorFlow on a processor")
+
+
+def xla_functions(function: Any) -> list[str]:
+    """Functions of a graph that XLA compiles."""
+    definitions = function.graph.as_graph_def().library.function
+    return [each.signature.name for each in definitions if each.attr["_XlaMustCompile"].b]
+
+
+@tensorflow_only
+@pytest.mark.xla
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_bias": False}, {"upwards": {"use_bias": True}}, {"last": {"kernel_size": 3}}],
+    ids=str,
+)
+def test_in_a_graph_of_one_size_xla_gives_what_the_layers_give(options: dict[str, Any]) -> None:
+    model = network(**options)
+    expected = ops.convert_to_numpy(one_by_one(model, IMAGES))
+    infer = traced(model, IMAGES.shape)
+    assert len(xla_functions(infer)) == 2
+    for found in (infer(ops.convert_to_tensor(IMAGES)), model.predict(IMAGES, verbose=0)):
+        assert np.abs(ops.convert_to_numpy(found) - expected).max() < 100 * 4 * 2.0**-24
+
+
+def traced(model: Any, shape: Any) -> Any:
+    import tensorflow as tf
+
+    infer = tf.function(lambda images: model(images, training=False))
+    return infer.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+
+@tensorflow_only
+@pytest.mark.xla
+def test_no_graph_of_any_size_is_compiled_for_each() -> None:
+    inputs = keras.Input((None, None, 3))
+    x = BatchCentering()(MaxMin()(OrthogonalConv2D(8, 3)(inputs)))
+    model = deel_seg.LipschitzModel(inputs, x)
+    assert len(xla_functions(traced(model, (2, 8, 8, 3)))) == 1
+    assert not xla_functions(traced(model, (2, None, 8, 3)))
+
+
+@tensorflow_only
+@pytest.mark.xla
+def test_many_filters_are_convolved_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deel_seg.models.sorted_convolutions._MANY_FILTERS", 8)
+    assert not xla_functions(traced(network(), IMAGES.shape))
+
+
+@tensorflow_only
+@pytest.mark.xla
+def test_what_is_exported_needs_no_xla(tmp_path: Any) -> None:
+    import tensorflow as tf
+
+    model = network()
+    model.export(tmp_path / "model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "model")
+    assert not xla_functions(loaded.signatures["serving_default"])
+    expected = ops.convert_to_numpy(model(IMAGES))
+    found = ops.convert_to_numpy(loaded.serve(IMAGES))
+    assert np.abs(found - expected).max() < 100 * 4 * 2.0**-24
+
+
+@pytest.mark.xla
+@pytest.mark.parametrize("place", [0, 5])
+def test_no_nan_is_lost(place: int) -> None:
+    """Of two numbers of which one is NaN, XLA on a processor gives the first as the larger."""
+    values = np.random.default_rng(0).normal(size=(1, 2, 2, 8)).astype("float32")
+    values[0, 1, 1, place] = np.nan
+    inputs = keras.Input((2, 2, 8))
+    model = keras.Model(inputs, MaxMin()(inputs))
+    model.compile(jit_compile=True)
+    halves = ops.split(values, 2, axis=-1)
+    together = compiled(lambda first, second: sorted_and_shifted(first, second))(*halves)
+    for pairs in (model.predict(values, verbose=0), together):
+        lost = ~np.isnan(ops.convert_to_numpy(pairs)).any(axis=-1)
+        assert (lost == ~np.isnan(values).any(axis=-1)).all()
+
+
+@tensorflow_only
+@pytest.mark.xla
+def test_the_gradient_through_xla_is_that_of_the_layers() -> None:
+    model = network()
+    infer = compiled(lambda images: model(images, training=False), xla=False)
+    direction = ops.convert_to_tensor(np.random.default_rng(2).normal(size=(2, 8, 8, 4)), "float32")
+    images = ops.convert_to_tensor(IMAGES)
+    (expected,) = vjp(lambda x: one_by_one(model, x), [images], direction)
+    (found,) = vjp(infer, [images], direction)
+    assert np.abs(ops.convert_to_numpy(found - expected)).max() < 1e-5
 
 
 def test_a_model_takes_them_where_nothing_else_fuses(monkeypatch: pytest.MonkeyPatch) -> None:
