@@ -150,6 +150,27 @@ def bits_float(bits: Any) -> Any:
     return jax.lax.bitcast_convert_type(bits, "float32")
 
 
+def taken(values: Any, index: Any) -> Any:
+    """What stands at `index` along one axis, as one operation.
+
+    `keras.ops.take_along_axis` is a dozen on TensorFlow, which take longer to trace than the rest
+    of a certificate does.
+
+    Args:
+        values: `(*leading, entries, *trailing)`.
+        index: `(*leading, places)`, integers from 0 to `entries - 1`.
+
+    Returns:
+        `(*leading, places, *trailing)`.
+    """
+    axis = len(index.shape) - 1
+    if IS_TENSORFLOW:
+        return tf.gather(values, index, axis=axis, batch_dims=axis)
+    trailing = (1,) * (len(values.shape) - axis - 1)
+    index = jax.numpy.reshape(index, (*index.shape, *trailing))
+    return jax.numpy.take_along_axis(values, index, axis=axis)
+
+
 def segment_sum(values: Any, segments: Any, num_segments: Any) -> Any:
     """Sums 1-D `values` by segment; those of a negative segment are left out.
 

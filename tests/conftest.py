@@ -67,8 +67,12 @@ def with_xla(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps on disk what JAX compiled, for other modules that compile the same."""
-    if keras.backend.backend() == "jax":
+    """Compiles no more than is needed, and keeps what JAX compiled for modules that do the same."""
+    if keras.backend.backend() == "tensorflow" and "DEEL_SEG_ALL" not in os.environ:
+        # What XLA compiles for users is not rewritten by Grappler either, and most graphs of tests
+        # run once: rewriting them takes a sixth of all the time.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    elif keras.backend.backend() == "jax":
         # One folder for each process: a reader would not wait for a writer.
         folder = tempfile.TemporaryDirectory(prefix="deel_seg_")
         config.add_cleanup(folder.cleanup)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import taken
 from deel_seg.certificates.margin_table import (
     NUM_BINS,
     NUM_OFFSETS,
@@ -49,5 +50,5 @@ def _nth_margin(margins: Tensor, number: Tensor) -> Tensor:
     index, _ = locate(refine(margins, bins), lambda totals: totals < missing)
     index = ops.minimum(index, NUM_OFFSETS - 1)[..., None]
     # All of them are float32 numbers, so that the cast is exact.
-    values = ops.take_along_axis(margins_of_bins(bins), index, axis=-1)[..., 0]
+    values = taken(margins_of_bins(bins), index)[..., 0]
     return ops.cast(values, "float32")

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, bits_float, truncated
+from deel_seg._backend import accumulation_dtype, bits_float, taken, truncated
 from deel_seg.certificates.class_iou_tables import IouTables, Lines
 from deel_seg.certificates.margin_cells import cell_of
 from deel_seg.certificates.margin_table import bin_of
@@ -184,6 +184,6 @@ def _cell_of(tables: IouTables, kind: int, margin: Tensor) -> Tensor:
 
 def _of_cell(lines: Lines, cells: Tensor) -> Lines:
     return Lines(
-        ops.take_along_axis(lines.slope, cells, axis=1),
-        ops.take_along_axis(lines.offset, cells, axis=1),
+        taken(lines.slope, cells),
+        taken(lines.offset, cells),
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from deel_seg._backend import taken
 from deel_seg.certificates.class_iou_bound import Multiplier
 from deel_seg.certificates.class_iou_tables import IouTables, Lines, tables_of
 from deel_seg.certificates.class_items import ClassItems
@@ -122,4 +123,4 @@ def width_of(at: Multiplier) -> int:
 
 
 def _at(values: Tensor, cells: Tensor) -> Tensor:
-    return ops.take_along_axis(values, cells, axis=1)
+    return taken(values, cells)

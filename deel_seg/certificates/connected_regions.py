@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, taken
 from deel_seg._checks import check_choice, check_integer, received
 from deel_seg.certificates.pixels import kept_pixels
 
@@ -96,7 +96,7 @@ def number_regions(roots: Tensor, chosen: Tensor) -> Tensor:
         `(batch, pixels)`, int32; 0 in regions not chosen.
     """
     numbers = ops.cumsum(ops.cast(chosen, "int32"), axis=-1)
-    return ops.take_along_axis(ops.where(chosen, numbers, 0), roots, axis=-1)
+    return taken(ops.where(chosen, numbers, 0), roots)
 
 
 def region_roots(classes: Tensor, kept: Tensor, connectivity: int) -> Tensor:

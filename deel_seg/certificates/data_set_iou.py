@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, compiled
+from deel_seg._backend import accumulation_dtype, compiled, taken
 from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_iou_bound import least_surplus
 from deel_seg.certificates.class_iou_tables import IouTables, Lines, iou_tables
@@ -144,8 +144,8 @@ def worst_data_set_iou(limbs: Tensor) -> Tensor:
     points = ops.arange(GRID + 1, dtype="int32")
     last = ops.max(ops.where(surplus >= 0, points, -1), axis=-1)
     index = ops.clip(last, 0, GRID - 1)[..., None]
-    here = ops.take_along_axis(surplus, index, axis=-1)[..., 0]
-    following = ops.take_along_axis(surplus, index + 1, axis=-1)[..., 0]
+    here = taken(surplus, index)[..., 0]
+    following = taken(surplus, index + 1)[..., 0]
     crossing = lowered(ops.maximum(here, 0.0) / ops.maximum(here - following, 1e-30), 12)
     ratio = (ops.cast(index[..., 0], surplus.dtype) + ops.clip(crossing, 0.0, 1.0)) * (1 / GRID)
     ratio = ops.where(last < 0, 0.0, ops.where(last >= GRID, 1.0, lowered(ratio, 4)))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
+from deel_seg._backend import accumulation_dtype, taken
 from deel_seg.certificates.class_items import ClassItems
 from deel_seg.certificates.confusion_counts import Counts
 from deel_seg.certificates.inputs import MAX_PIXELS
@@ -77,7 +77,7 @@ class Frontier(NamedTuple):
 
     def _total(self, gained: Tensor) -> Tensor:
         """Lower bound of the total for every i and a number of gained pixels beside it."""
-        other = ops.take_along_axis(self.gained, gained, axis=1)
+        other = taken(self.gained, gained)
         if self.p == math.inf:
             return ops.maximum(self.lost, other)
         return lowered(self.lost + other, 2)

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import taken
 from deel_seg.certificates.margin_table import (
     NUM_BINS,
     NUM_OFFSETS,
@@ -96,4 +97,4 @@ def _powers(values: Tensor, p: float) -> Tensor:
 def _at(values: Tensor, index: Tensor) -> Tensor:
     """Entries `(batch, queries)` of `(batch, queries, n)`, the last one past the end."""
     index = ops.minimum(index, NUM_OFFSETS - 1)[..., None]
-    return ops.take_along_axis(values, index, axis=-1)[..., 0]
+    return taken(values, index)[..., 0]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
+from deel_seg._backend import accumulation_dtype, taken
 from deel_seg.certificates.leading import leading
 from deel_seg.certificates.rounding import lowered, raised
 from deel_seg.certificates.running_totals import running_sums
@@ -102,7 +102,7 @@ def leading_sums(
 
 
 def _at(values: Tensor, cells: Tensor) -> Tensor:
-    return ops.take_along_axis(values, cells, axis=1)
+    return taken(values, cells)
 
 
 def _as_float(counts: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, bits_float, float_bits, segment_sum
+from deel_seg._backend import accumulation_dtype, bits_float, float_bits, segment_sum, taken
 from deel_seg.certificates.cell_sums import cell_powers, cell_sums
 from deel_seg.certificates.margin_table import (
     FIRST_UPPER,
@@ -130,7 +130,7 @@ def cell_of(plan: Tensor, margins: Tensor) -> Tensor:
         plan: `(batch, NUM_BINS)`.
         margins: `(batch, queries)`.
     """
-    found = ops.take_along_axis(plan, bin_of(margins), axis=1)
+    found = taken(plan, bin_of(margins))
     offsets = ops.bitwise_and(float_bits(margins), 2**OFFSET_BITS - 1)
     return _first(found) + ops.right_shift(offsets, _low_bits(found))
 
@@ -145,7 +145,7 @@ def _edges(plan: Tensor, num_cells: int) -> tuple[Tensor, Tensor, Tensor]:
     starts = ops.reshape(starts + _first(plan), (-1,))
     marks = segment_sum(ops.ones_like(starts), starts, batch * kinds * num_cells)
     bins = ops.cumsum(ops.reshape(marks, (batch, kinds, num_cells)), axis=-1) - 1
-    found = ops.take_along_axis(plan, bins, axis=-1)
+    found = taken(plan, bins)
     low_bits = _low_bits(found)
     inside = ops.arange(num_cells, dtype="int32") - _first(found)
     inside = ops.minimum(inside, ops.right_shift(2**OFFSET_BITS, low_bits))

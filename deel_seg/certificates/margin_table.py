@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, float_bits, segment_sum
+from deel_seg._backend import accumulation_dtype, float_bits, segment_sum, taken
 from deel_seg.certificates.cell_sums import cell_powers, cell_sums
 from deel_seg.certificates.rounding import LARGEST, SMALLEST
 from deel_seg.certificates.running_totals import ROW
@@ -94,8 +94,8 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
         table = ops.full((batch * NUM_BINS,), -1, dtype="int32")
         table = ops.scatter_update(table, ops.reshape(of_bin, (-1, 1)), ops.reshape(numbers, (-1,)))
         table = ops.reshape(table, (batch, NUM_BINS))
-        slots = ops.take_along_axis(table, bins, axis=1)
-        found = ops.take_along_axis(table, ops.maximum(pixel_bins, 0), axis=1)
+        slots = taken(table, bins)
+        found = taken(table, ops.maximum(pixel_bins, 0))
         pixel_slots = ops.where(pixel_bins < 0, -1, found)
     slot_offset = queries * ops.arange(batch, dtype="int32")[:, None]
     segments = ops.where(pixel_slots < 0, -1, (slot_offset + pixel_slots) * NUM_OFFSETS + offsets)
@@ -104,7 +104,7 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
         ops.reshape(ones, (-1,)), ops.reshape(segments, (-1,)), batch * queries * NUM_OFFSETS
     )
     counts = ops.reshape(counts, (batch, queries, NUM_OFFSETS))
-    return counts if bins.shape[1] == 1 else ops.take_along_axis(counts, slots[..., None], axis=1)
+    return counts if bins.shape[1] == 1 else taken(counts, slots)
 
 
 def bin_of(margins: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, taken
 from deel_seg._checks import check_choice, check_integer
 from deel_seg.certificates.class_groups import check_class_groups
 from deel_seg.certificates.costs import capacity
@@ -139,7 +139,7 @@ def _region_shares(
     sizes = found.ordered.sizes[:, None]
     shares = ratio_below(sizes - found.ordered.count(fits), sizes)
     roots = ops.broadcast_to(found.roots[:, None], ops.shape(shares))
-    shares = ops.take_along_axis(shares, roots, axis=-1)
+    shares = taken(shares, roots)
     certified = ops.logical_and(found.numbers[:, None] > 0, eps[:, None] >= 0)
     shares = ops.where(certified, shares, math.nan)
     batch, height, width = ops.shape(logits)[:-1]

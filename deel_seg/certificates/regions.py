@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, taken
 from deel_seg._checks import check_choice, check_integer
 from deel_seg.certificates.changed_pixels import check_fraction_or_left, pixels_needed
 from deel_seg.certificates.class_groups import check_class_groups
@@ -201,7 +201,7 @@ def _region_radii(
     needed = pixels_needed(ordered.sizes, *changed)
     total = ordered.least_total(ordered.running_totals(p), needed)
     radius = to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
-    radius = ops.take_along_axis(radius, found.roots, axis=-1)
+    radius = taken(radius, found.roots)
     radius = ops.where(found.numbers > 0, radius, math.nan)
     return RegionRadii(ops.reshape(radius, shape), ops.reshape(found.numbers, shape)), found.valid
 

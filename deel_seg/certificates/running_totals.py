@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype
+from deel_seg._backend import accumulation_dtype, taken
 from deel_seg.certificates.rounding import lowered
 
 Tensor = Any
@@ -59,7 +59,7 @@ def locate(terms: Tensor, fits: Callable[[Tensor], Tensor]) -> tuple[Tensor, Ten
     before = _at(ends, row - 1)
     totals = _plus(before[..., None], running_sums(_row_at(rows, row)))
     inside = ops.where(beyond, ROW, _count(fits(totals)))
-    previous = ops.take_along_axis(totals, ops.maximum(inside - 1, 0)[..., None], axis=-1)[..., 0]
+    previous = taken(totals, ops.maximum(inside - 1, 0)[..., None])[..., 0]
     return row * ROW + inside, ops.where(inside > 0, previous, before)
 
 
@@ -110,14 +110,14 @@ def _at(totals: Tensor, index: Tensor) -> Tensor:
     """Totals `(batch, tables, n)` at `(batch, queries)` indices; 0 at -1."""
     place = ops.maximum(index, 0)
     if totals.shape[1] == 1:
-        found = ops.take_along_axis(totals[:, 0], place, axis=1)
+        found = taken(totals[:, 0], place)
     else:
-        found = ops.take_along_axis(totals, place[..., None], axis=2)[..., 0]
+        found = taken(totals, place[..., None])[..., 0]
     return ops.where(index < 0, ops.zeros_like(found), found)
 
 
 def _row_at(rows: Tensor, row: Tensor) -> Tensor:
     """Rows `(batch, tables, n, ROW)` at `(batch, queries)` indices."""
     if rows.shape[1] == 1:
-        return ops.take_along_axis(rows[:, 0], row[..., None], axis=1)
-    return ops.take_along_axis(rows, row[..., None, None], axis=2)[:, :, 0]
+        return taken(rows[:, 0], row)
+    return taken(rows, row[..., None])[:, :, 0]

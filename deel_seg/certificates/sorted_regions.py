@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, bits_float, float_bits, segment_sum
+from deel_seg._backend import accumulation_dtype, bits_float, float_bits, segment_sum, taken
 from deel_seg.certificates.rounding import count_dtype, lowered
 
 Tensor = Any
@@ -67,7 +67,7 @@ class SortedRegions(NamedTuple):
         needed = ops.cast(needed, "int32")
         place = ops.maximum(self.starts + needed - 1, 0)
         place = ops.minimum(place, ops.shape(place)[1] - 1)
-        total = ops.take_along_axis(totals, place, axis=-1)
+        total = taken(totals, place)
         return ops.where(needed > 0, total, ops.zeros_like(total))
 
     def count(self, flags: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class SortedRegions(NamedTuple):
         before = ops.cumsum(ops.cast(flags, "int32"), axis=-1)
         before = ops.pad(before, ((0, 0), (0, 0), (1, 0)))
         starts = ops.broadcast_to(self.starts[:, None], ops.shape(flags))
-        first = ops.take_along_axis(before, starts, axis=-1)
-        return ops.take_along_axis(before, starts + self.sizes[:, None], axis=-1) - first
+        first = taken(before, starts)
+        return taken(before, starts + self.sizes[:, None]) - first
 
 
 def sort_regions(margins: Tensor, roots: Tensor) -> SortedRegions:
@@ -102,7 +102,7 @@ def sort_regions(margins: Tensor, roots: Tensor) -> SortedRegions:
     sizes = ops.reshape(sizes, (batch, pixels))
     starts = ops.cumsum(sizes, axis=-1) - sizes
     margins, roots = _sorted(ops.where(counts, margins, 0.0), ops.where(counts, roots, pixels))
-    start = ops.take_along_axis(starts, ops.minimum(roots, pixels - 1), axis=-1)
+    start = taken(starts, ops.minimum(roots, pixels - 1))
     ranks = ops.where(roots < pixels, ops.arange(pixels, dtype="int32") - start, 0)
     return SortedRegions(margins, roots, ranks, sizes, starts)
 
@@ -117,6 +117,6 @@ def _sorted(margins: Tensor, roots: Tensor) -> tuple[Tensor, Tensor]:
         return bits_float(bits), ops.cast(ops.right_shift(keys, 31), "int32")
     # Without wide integers by two stable sorts.
     order = ops.argsort(bits, axis=-1)
-    second = ops.argsort(ops.take_along_axis(roots, order, axis=-1), axis=-1)
-    order = ops.take_along_axis(order, second, axis=-1)
-    return ops.take_along_axis(margins, order, axis=-1), ops.take_along_axis(roots, order, axis=-1)
+    second = ops.argsort(taken(roots, order), axis=-1)
+    order = taken(order, second)
+    return taken(margins, order), taken(roots, order)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 from deel_seg._backend import fuses_layers
 from deel_seg._checks import check_integer
@@ -98,7 +98,7 @@ class LipschitzModel(WorkerSteps):
             for factor in layer.factors
             if factor.trainable
         ]
-        with retracted_together(factors):
+        with retracted_together(factors, _update_of(self.optimizer)):
             return super().train_step(*args)
 
     def _orthogonal_layers(self) -> list[OrthogonalConvolution]:
@@ -253,6 +253,17 @@ class LipschitzModel(WorkerSteps):
         except UnknownLipschitzBound:
             return plain  # Nothing is promised of it.
         return plain if proved <= allowed else plain_network(self, _below(allowed / proved))
+
+
+def _update_of(optimizer: Any) -> Callable[[], Any] | None:
+    """Whether a step updates the weights, if it is not each of them that does."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    batches = getattr(inner, "gradient_accumulation_steps", None)
+    # Keras' own count of batches: the public one is of updates.
+    seen = getattr(inner, "_iterations", None)
+    if not batches or seen is None:
+        return None
+    return lambda: ops.equal(ops.mod(seen + 1, batches), 0)
 
 
 def _below(ratio: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -38,7 +38,10 @@ class _Together:
     By then an optimiser has updated all of them: Keras' optimisers run constraints last.
     """
 
-    def __init__(self, variables: Iterable[Any]) -> None:
+    def __init__(
+        self, variables: Iterable[Any], updated: Callable[[], Tensor] | None = None
+    ) -> None:
+        self._updated = updated
         self._alike: dict[Any, list[Any]] = {}
         self._size: dict[int, Any] = {}
         for variable in variables:
@@ -61,7 +64,13 @@ class _Together:
         rows, columns, iterations = size
         variables = self._alike[size]
         flat = [ops.reshape(variable, (-1, rows, columns)) for variable in variables]
-        retracted = retract(ops.concatenate(flat, axis=0), iterations)
+        stacked = ops.concatenate(flat, axis=0)
+        if self._updated is None:
+            retracted = retract(stacked, iterations)
+        else:
+            retracted = ops.cond(
+                self._updated(), lambda: retract(stacked, iterations), lambda: stacked
+            )
         end = 0
         for variable, part in zip(variables, flat, strict=True):
             start, end = end, end + part.shape[0]
@@ -74,13 +83,18 @@ _together: contextvars.ContextVar[_Together | None] = contextvars.ContextVar(
 
 
 @contextlib.contextmanager
-def retracted_together(variables: Iterable[Any]) -> Iterator[None]:
+def retracted_together(
+    variables: Iterable[Any], updated: Callable[[], Tensor] | None = None
+) -> Iterator[None]:
     """Lets the `Orthonormal` constraints of variables run side by side in one optimiser step.
 
     Args:
         variables: Keras variables with that constraint.
+        updated: Whether the step has updated them, a bool tensor; it has if None. An optimiser
+            that adds up the gradients of several batches updates them after the last one only, and
+            runs constraints after each.
     """
-    before = _together.set(_Together(variables))
+    before = _together.set(_Together(variables, updated))
     try:
         yield
     finally:

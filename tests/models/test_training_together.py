@@ -106,9 +106,9 @@ def test_both_happen_in_training(monkeypatch: Any) -> None:
     for context in ("composed_together", "retracted_together"):
         original = getattr(lipschitz_model, context)
 
-        def noted(parts: Any, original: Any = original, context: str = context) -> Any:
+        def noted(*parts: Any, original: Any = original, context: str = context) -> Any:
             used.append(context)
-            return original(parts)
+            return original(*parts)
 
         monkeypatch.setattr(lipschitz_model, context, noted)
     model = network()
@@ -116,6 +116,30 @@ def test_both_happen_in_training(monkeypatch: Any) -> None:
     assert not used
     trained(OPTIMIZERS["sgd"]())
     assert set(used) == {"composed_together", "retracted_together"}
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_weights_go_back_when_the_last_of_several_batches_updates_them(scaled: bool) -> None:
+    model = network()
+    layers = [layer for layer in model.layers if isinstance(layer, OrthogonalConv2D)]
+    optimizer = OPTIMIZERS["accumulated"]()
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, TemperatureCrossentropy(5.0))
+    values: list[list[np.ndarray]] = []
+    off = 1.0 + 2.0**-10  # Off the manifold, from where a retraction would bring them back.
+    for layer in layers:
+        for factor in layer.factors:
+            factor.assign(off * factor)
+    for _ in range(4):
+        values.append([ops.convert_to_numpy(f) for layer in layers for f in layer.factors])
+        model.train_on_batch(IMAGES, LABELS)
+    for before, after in ((values[0], values[1]), (values[2], values[3])):
+        assert all((a == b).all() for a, b in zip(before, after, strict=True))
+    assert all((a != b).any() for a, b in zip(values[1], values[2], strict=True))
+    for before, after in zip(values[1], values[2], strict=True):
+        errors = [np.max(orthonormality_error(factor)) for factor in (before, after)]
+        assert errors[1] < 1e-5 < 1e-3 < errors[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
