@@ -23,6 +23,11 @@ PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
 
 CERTIFICATES := tests/certificates deel_seg/certificates
 
+# Of the certificates on the second backend: those that meet all of them, their sums in float32, and
+# graphs. `make test-all` takes the others too.
+ON_BOTH := every_certificate in_graph knapsack pixel_radius region_stability rounding
+CERTIFICATES_ON_BOTH := $(ON_BOTH:%=tests/certificates/test_%.py)
+
 .PHONY: demo test test-all lint types pytest pytest-jax quickstart docs paper-small paper-full clean
 
 demo: $(VENV)/.core
@@ -37,6 +42,7 @@ lint: $(VENV)/.dev
 # Every set of parameters of every test, the slow ones too, on both backends: before a release.
 test-all: export DEEL_SEG_ALL := 1
 test-all: PYTEST += -m "slow or not slow"
+test-all: CERTIFICATES_ON_BOTH := tests/certificates
 test-all: test
 
 types: $(VENV)/.dev
@@ -48,9 +54,9 @@ pytest: $(VENV)/.dev
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES)
 	DEEL_SEG_XLA=0 KERAS_BACKEND=tensorflow $(PYTEST) $(CERTIFICATES:%=--ignore=%)
 
-# JAX compiles every test's shapes too: the examples of the certificates are left to TensorFlow.
+# JAX compiles every test's shapes too, for longer.
 pytest-jax: $(VENV)/.dev
-	KERAS_BACKEND=jax $(PYTEST) tests/certificates
+	KERAS_BACKEND=jax $(PYTEST) $(CERTIFICATES_ON_BOTH)
 	KERAS_BACKEND=jax $(PYTEST) $(PORTABLE_PATHS)
 
 quickstart: $(VENV)/.core

@@ -35,7 +35,7 @@ else:
 # Folders in tests/ whose tests mostly wait for TensorFlow to trace.
 COMPILING = {
     "attacks", "certificates", "export", "layers", "lipschitz", "losses", "models", "norms",
-    "parametrizations", "smoothing", "vanilla",
+    "parametrizations", "smoothing", "vanilla", "visualize",
 }  # fmt: skip
 
 # Sets of parameters of a test that are run beside the last one.
@@ -107,11 +107,12 @@ def deselect_parameters(config: pytest.Config, items: list[pytest.Item]) -> None
     tests: dict[tuple[Path, str], list[pytest.Item]] = {}
     slow = [item for item in items if item.get_closest_marker("slow")]  # Left out, or asked for.
     for item in items:
-        if item in slow:
+        if item in slow or item.get_closest_marker("every_set"):
             continue
         name = getattr(item, "originalname", item.name)
         tests.setdefault((item.path, name), []).append(item)
-    kept = {id(item) for item in slow} | {
+    seen = {id(item) for sets in tests.values() for item in sets}
+    kept = {id(item) for item in items if id(item) not in seen} | {
         id(item)
         for sets in tests.values()
         for item in ((*sets[:FIRST_SETS], sets[-1]) if compiles(sets[0]) else sets)

@@ -165,6 +165,7 @@ def assert_sound(
             assert exact.affordable(cost, 2, usable), f"{kind}: too small a radius"
 
 
+@pytest.mark.every_set
 @pytest.mark.parametrize(
     ("name", "num_classes", "dtype"),
     [
