@@ -29,6 +29,8 @@ class LibraryCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         click.echo("Loading the library ...", err=True)
+        # XLA's notes on what it runs on, in the middle of the work: warnings still come through.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         with without_startup_notes():
             import keras
 

@@ -50,14 +50,25 @@ def plain_network(model: keras.Model, output_factor: float = 1.0) -> keras.Model
     Raises:
         ValueError: If a layer has no form among Keras' own layers; the message names it.
     """
-    network = PlainNetwork()
-    inputs = tree.map_structure(_new_input, model.input)
+    graph, network = _graph_of(model), PlainNetwork()
+    # Of the graph: a sequential model that was loaded has none itself before it is called.
+    inputs = tree.map_structure(_new_input, graph.input)
     values = [Pending(tensor, None) for tensor in tree.flatten(inputs)]
     outputs = [
         network.tensor(value if output_factor == 1.0 else value.scaled(output_factor))
         for value in _translated(network, model, values, {})
     ]
-    return keras.Model(inputs, tree.pack_sequence_as(model.output, outputs), name=model.name)
+    return keras.Model(inputs, tree.pack_sequence_as(graph.output, outputs), name=model.name)
+
+
+def _graph_of(model: Any) -> Any:
+    graph = functional_graph(model)
+    if graph is None:
+        raise ValueError(
+            "Only functional (and built sequential) models have a plain form. "
+            + received(model=getattr(model, "name", model))
+        )
+    return graph
 
 
 def _new_input(tensor: Tensor) -> Tensor:
@@ -68,12 +79,7 @@ def _translated(
     network: PlainNetwork, model: Any, inputs: Sequence[Pending], copies: dict[int, Any]
 ) -> list[Pending]:
     """Outputs of a graph, of a model or nested in one, at these inputs."""
-    graph = functional_graph(model)
-    if graph is None:
-        raise ValueError(
-            "Only functional (and built sequential) models have a plain form. "
-            + received(model=getattr(model, "name", model))
-        )
+    graph = _graph_of(model)
     values = dict(zip(map(id, graph.inputs), inputs, strict=True))
     nodes = [
         node

@@ -31,13 +31,16 @@ size = [16, 16]
 batch_size = 2
 epochs = 2
 """
-# The twin, which is traced sooner; tests/examples trains a Lipschitz network by the same code.
+# The twin, which is traced sooner; the sweeps and tests/examples train Lipschitz networks.
 TRAIN = COMMON + 'model = "FCN"\nconfig = { widths = [4], convolutions = 1 }\n'
 SWEEP = (
-    TRAIN
+    COMMON
     + """
+model = "LipFCN"
+config = { widths = [4], convolutions = 1 }
+
 [sweep]
-objectives = ["pixel_accuracy", "mean_iou"]
+objectives = ["pixel_accuracy", "crpa@0.1"]
 temperature = [1.0, 20.0]
 """
 )
