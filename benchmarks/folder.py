@@ -1,11 +1,13 @@
 """Times `deel-seg certify` on a folder against a bare loop over the compiled predictor.
 
-    python benchmarks/folder.py
+    python benchmarks/folder.py            what `deel-seg certify --no-report` does
+    python benchmarks/folder.py --report   what it does with the report, page not included
 
 Config S with 19 classes on noise as PNG files. The bare loop calls the exported predictor on images
 that are in memory already, and waits for each; the folder is read, certified and written as
 `certify_folder` does it. Both by turns, and without what they compile: of the folder the time from
-the moment its first pictures were written to its last. Writes benchmarks/results/folder.json;
+the moment its first pictures were written to its last. Writes benchmarks/results/folder.json, or
+folder_with_report.json;
 `benchmarks/report_performance.py` makes the table.
 """
 
@@ -33,7 +35,7 @@ from benchmarks.machine import describe_machine  # noqa: E402
 from deel_seg.export import CertifiedPredictor, certified_predictor  # noqa: E402
 from deel_seg.folders import certify_folder  # noqa: E402
 
-RESULTS = ROOT / "benchmarks" / "results" / "folder.json"
+RESULTS = ROOT / "benchmarks" / "results"
 CLASSES = 19
 FIRST = 2  # Pictures that are not timed: they compile.
 
@@ -58,14 +60,14 @@ def bare(predictor: CertifiedPredictor, images: list[np.ndarray]) -> float:
     return (time.perf_counter() - start) / (len(images) - FIRST)
 
 
-def folder_of(predictor: CertifiedPredictor, images: Path, out: Path) -> float:
+def folder_of(predictor: CertifiedPredictor, images: Path, out: Path, report: bool) -> float:
     """Seconds an image of a folder, from the writing of its first ones on."""
-    certify_folder(predictor, images, out, eps=predictor.manifest.eps, verbose=0)
+    certify_folder(predictor, images, out, eps=predictor.manifest.eps, report=report, verbose=0)
     written = sorted(path.stat().st_mtime_ns for path in (out / "maps").iterdir())
     return (written[-1] - written[FIRST - 1]) / 1e9 / (len(written) - FIRST)
 
 
-def measure(config: str, size: int, count: int, turns: int) -> dict[str, Any]:
+def measure(config: str, size: int, count: int, turns: int, report: bool) -> dict[str, Any]:
     """Medians of both, and how much of the bare loop's throughput the folder has."""
     keras.utils.set_random_seed(0)
     network = deel_seg.LipDeepLabV3(config, num_classes=CLASSES)
@@ -77,11 +79,12 @@ def measure(config: str, size: int, count: int, turns: int) -> dict[str, Any]:
         images = draw(pictures, count, size)
         for turn in range(turns):
             seconds["bare loop"].append(bare(predictor, images))
-            seconds["folder"].append(folder_of(predictor, pictures, Path(place) / f"out{turn}"))
+            out = Path(place) / f"out{turn}"
+            seconds["folder"].append(folder_of(predictor, pictures, out, report))
     shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
     return {
-        "config": config, "size": size, "images": count, "turns": turns, "seconds": seconds,
-        "share": float(np.median(shares)), "shares": shares,
+        "config": config, "size": size, "images": count, "turns": turns, "report": report,
+        "seconds": seconds, "share": float(np.median(shares)), "shares": shares,
     }  # fmt: skip
 
 
@@ -95,15 +98,20 @@ def main() -> None:
     add("--sizes", type=int, nargs="+", default=[128, 512])
     add("--images", type=int, default=40)
     add("--turns", type=int, default=3)
-    add("--out", type=Path, default=RESULTS)
+    add("--report", action="store_true", help="find what a report shows too")
+    add("--out", type=Path, help="by default below benchmarks/results")
     arguments = parser.parse_args()
+    name = "folder_with_report.json" if arguments.report else "folder.json"
+    out = arguments.out or RESULTS / name
     found = []
     for size in arguments.sizes:
-        found.append(measure(arguments.config, size, arguments.images, arguments.turns))
+        found.append(
+            measure(arguments.config, size, arguments.images, arguments.turns, arguments.report)
+        )
         print(f"{size}: {found[-1]['share']:.3f} of the bare loop's throughput", flush=True)
     backend = keras.backend.backend()
     result = {"machine": describe_machine(backend), "backend": backend, "settings": found}
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -183,20 +183,29 @@ def certified_fit(found: Found) -> str:
 
 def folders(found: Found) -> str:
     """What reading, writing and the rest take beside a bare loop over the predictor."""
-    header = ["config", "image", "bare loop, s an image", "folder, s an image", "of its throughput"]
+    header = [
+        "config", "image", "for a report", "bare loop, s an image", "folder, s an image",
+        "of its throughput",
+    ]  # fmt: skip
+    settings = list(found["settings"])
+    if (file := RESULTS / "folder_with_report.json").exists():
+        settings += json.loads(file.read_text())["settings"]
     rows = [
         [
             each["config"],
             f"{each['size']}x{each['size']}",
+            "yes" if each["report"] else "no",
             *(f"{statistics.median(seconds):.3g}" for seconds in each["seconds"].values()),
             f"{each['share']:.2f} ({min(each['shares']):.2f} to {max(each['shares']):.2f})",
         ]
-        for each in found["settings"]
+        for each in settings
     ]
     return f"""{table(header, rows)}
 
-{where(found)}. PNG files, one after the other, medians of turns (the lowest and highest in
-brackets); what is compiled at the beginning is left out of both. (`python benchmarks/folder.py`)"""
+{where(found)}. PNG files of noise, one after the other, medians of turns (the lowest and highest in
+brackets); what is compiled at the beginning is left out of both. For a report it is also found what
+the page shows: 50 budgets, regions, and the order in which pixels are lost. Noise is the
+worst case, a region at nearly every pixel. (`python benchmarks/folder.py`, also with `--report`)"""
 
 
 def trainings() -> list[Found]:

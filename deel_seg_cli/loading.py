@@ -29,8 +29,8 @@ class LibraryCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         click.echo("Loading the library ...", err=True)
-        # XLA's notes on what it runs on, in the middle of the work: warnings still come through.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        # What XLA says of the machine and of types, in the middle of the work: errors come through.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         with without_startup_notes():
             import keras
 
