@@ -192,7 +192,7 @@ def test_the_check_catches_a_broken_frontier(broken: str, monkeypatch: pytest.Mo
     if broken == "strictly":  # An attack that uses up its budget is left out.
         monkeypatch.setattr(Frontier, "_total", lambda *a: total(*a) * (1 + 2.0**-10) + 1e-30)
     if broken == "one short":
-        monkeypatch.setattr(frontier_module, "leading", lambda *a: leading(*a) - 1)
+        monkeypatch.setattr(frontier_module, "leading", lambda *a: ops.maximum(leading(*a) - 1, 0))
     anew = compiled(lambda *a, p: both(*a, p=p), static_argnames=("p",))
     monkeypatch.setitem(globals(), "compiled_both", anew)
     if broken == "nothing":
