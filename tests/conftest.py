@@ -59,6 +59,22 @@ def compiled_for_a_module() -> Iterator[None]:
     forget_compiled()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def graphs_as_traced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keeps Grappler from rewriting graphs of tests that trace many and run each once.
+
+    It takes a sixth of their time. What XLA compiles for users it does not rewrite either.
+    Elsewhere it stays, for what processes of their own compute is compared there.
+    """
+    spared = keras.backend.backend() == "tensorflow" and "DEEL_SEG_ALL" not in os.environ
+    if not spared or COMPILING.isdisjoint(request.path.parts):
+        yield
+        return
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 @pytest.fixture(autouse=True)
 def with_xla(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiles certificates with XLA where a test asks for it, whatever DEEL_SEG_XLA says."""
@@ -67,12 +83,8 @@ def with_xla(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiles no more than is needed, and keeps what JAX compiled for modules that do the same."""
-    if keras.backend.backend() == "tensorflow" and "DEEL_SEG_ALL" not in os.environ:
-        # What XLA compiles for users is not rewritten by Grappler either, and most graphs of tests
-        # run once: rewriting them takes a sixth of all the time.
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    elif keras.backend.backend() == "jax":
+    """Keeps on disk what JAX compiled, for other modules that compile the same."""
+    if keras.backend.backend() == "jax":
         # One folder for each process: a reader would not wait for a writer.
         folder = tempfile.TemporaryDirectory(prefix="deel_seg_")
         config.add_cleanup(folder.cleanup)
