@@ -2,8 +2,9 @@
 
     python benchmarks/folder.py            what `deel-seg certify --no-report` does
     python benchmarks/folder.py --report   what it does with the report, page not included
+    python benchmarks/folder.py --report --model runs/camvid_s/best.keras --pictures DATA/camvid/test
 
-Config S with 19 classes on noise as PNG files. The bare loop calls the exported predictor on images
+Config S with 19 classes on noise, or a trained network on pictures, as PNG files. The bare loop calls the exported predictor on images
 that are in memory already, and waits for each; the folder is read, certified and written as
 `certify_folder` does it. Both by turns, and without what they compile: of the folder the time from
 the moment its first pictures were written to its last. Writes benchmarks/results/folder.json, or
@@ -14,6 +15,7 @@ folder_with_report.json;
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -34,19 +36,30 @@ import deel_seg  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
 from deel_seg.export import CertifiedPredictor, certified_predictor  # noqa: E402
 from deel_seg.folders import certify_folder  # noqa: E402
+from deel_seg.folders.pictures import find_pictures  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 CLASSES = 19
 FIRST = 2  # Pictures that are not timed: they compile.
 
 
-def draw(folder: Path, count: int, size: int) -> list[np.ndarray]:
-    """Writes pictures of noise, and returns them as a network takes them."""
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (count, size, size, 3), "uint8")
+def draw(folder: Path, count: int, size: int, pictures: Path | None) -> list[np.ndarray]:
+    """Writes pictures, or noise, in one size, and returns them as a network takes them."""
+    if pictures is None:
+        generator = np.random.default_rng(0)
+        images = list(generator.integers(0, 256, (count, size, size, 3), "uint8"))
+    else:
+        found = itertools.cycle(find_pictures(pictures).values())
+        images = [of_size(path, size) for path in itertools.islice(found, count)]
     for index, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{index:04}.png", compress_level=1)
     return [(image[None] / np.float32(255)).astype("float32") for image in images]
+
+
+def of_size(path: Path, size: int) -> np.ndarray:
+    """A picture, stretched to a square."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
 
 
 def bare(predictor: CertifiedPredictor, images: list[np.ndarray]) -> float:
@@ -67,23 +80,29 @@ def folder_of(predictor: CertifiedPredictor, images: Path, out: Path, report: bo
     return (written[-1] - written[FIRST - 1]) / 1e9 / (len(written) - FIRST)
 
 
-def measure(config: str, size: int, count: int, turns: int, report: bool) -> dict[str, Any]:
+def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Medians of both, and how much of the bare loop's throughput the folder has."""
     keras.utils.set_random_seed(0)
-    network = deel_seg.LipDeepLabV3(config, num_classes=CLASSES)
+    if arguments.model is None:
+        network = deel_seg.LipDeepLabV3(arguments.config, num_classes=CLASSES)
+    else:
+        network = keras.models.load_model(arguments.model, compile=False)
     predictor = certified_predictor(network, eps=[0.05, 0.1, 0.25])
+    count, turns, report = arguments.images, arguments.turns, arguments.report
     seconds: dict[str, list[float]] = {"bare loop": [], "folder": []}
     with tempfile.TemporaryDirectory() as place:
         pictures = Path(place) / "pictures"
         pictures.mkdir()
-        images = draw(pictures, count, size)
+        images = draw(pictures, count, size, arguments.pictures)
         for turn in range(turns):
             seconds["bare loop"].append(bare(predictor, images))
             out = Path(place) / f"out{turn}"
             seconds["folder"].append(folder_of(predictor, pictures, out, report))
     shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
     return {
-        "config": config, "size": size, "images": count, "turns": turns, "report": report,
+        "config": arguments.config, "trained": arguments.model is not None,
+        "pictures": "noise" if arguments.pictures is None else arguments.pictures.name,
+        "size": size, "images": count, "turns": turns, "report": report,
         "seconds": seconds, "share": float(np.median(shares)), "shares": shares,
     }  # fmt: skip
 
@@ -98,6 +117,8 @@ def main() -> None:
     add("--sizes", type=int, nargs="+", default=[128, 512])
     add("--images", type=int, default=40)
     add("--turns", type=int, default=3)
+    add("--model", type=Path, help="a trained network, in place of a new one of --config")
+    add("--pictures", type=Path, help="folder of pictures, in place of noise")
     add("--report", action="store_true", help="find what a report shows too")
     add("--out", type=Path, help="by default below benchmarks/results")
     arguments = parser.parse_args()
@@ -105,9 +126,7 @@ def main() -> None:
     out = arguments.out or RESULTS / name
     found = []
     for size in arguments.sizes:
-        found.append(
-            measure(arguments.config, size, arguments.images, arguments.turns, arguments.report)
-        )
+        found.append(measure(size, arguments))
         print(f"{size}: {found[-1]['share']:.3f} of the bare loop's throughput", flush=True)
     backend = keras.backend.backend()
     result = {"machine": describe_machine(backend), "backend": backend, "settings": found}

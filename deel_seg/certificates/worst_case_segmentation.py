@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled, materialised
+from deel_seg._backend import compiled
 from deel_seg.certificates.cheapest_pixels import cheapest_pixels
-from deel_seg.certificates.class_fold import channel, fold_classes
 from deel_seg.certificates.class_groups import Groups, check_class_groups, group_of
 from deel_seg.certificates.counted_pixels import count_pixels
 from deel_seg.certificates.inputs import check_inputs
 from deel_seg.certificates.pixel_share import worst_case_share
-from deel_seg.certificates.pixels import label_count, predicted_class
 from deel_seg.certificates.rounding import exact_floor
+from deel_seg.certificates.two_best import two_best
 
 Tensor = Any
 
@@ -123,7 +121,7 @@ def _maps(
     lost = cheapest_pixels(pixels.margins, _pixels_lost(shares, pixels.num_kept[:, None]))
     batch, height, width = ops.shape(logits)[:-1]
     lost = ops.reshape(lost, (batch, ops.shape(shares)[1], height, width))
-    predicted, second = _two_best(logits, num_classes, class_groups)
+    predicted, second = two_best(logits, num_classes, class_groups)
     if labels is not None:
         right = ops.cast(group_of(labels, class_groups), "int32")
         correct = ops.equal(group_of(predicted, class_groups), right)
@@ -148,37 +146,3 @@ def _pixels_lost(shares: Tensor, num_kept: Tensor) -> Tensor:
     shares = ops.where(ops.isnan(shares), 1.0, shares)
     steps = ops.cast((1.0 - shares) * 2.0**24, "int32")
     return exact_floor(num_kept, steps, 2**24)
-
-
-def _two_best(
-    logits: Tensor, num_classes: int, class_groups: Groups | None
-) -> tuple[Tensor, Tensor]:
-    """The predicted class and the best one outside of its group, `(batch, H, W)` int32."""
-    pairs = label_count(num_classes)
-
-    def compute() -> Tensor:
-        predicted = predicted_class(logits, num_classes)
-        return pairs * predicted + _runner_up(logits, predicted, num_classes, class_groups)
-
-    # As one number, and in memory: the maps of all budgets look at it.
-    like = ops.zeros(ops.shape(logits)[:-1], dtype="int32")
-    both = materialised(compute, like, logits)
-    return both // pairs, both % pairs
-
-
-def _runner_up(
-    logits: Tensor, predicted: Tensor, num_classes: int, class_groups: Groups | None
-) -> Tensor:
-    """Class of the largest logit outside of the predicted group, `(batch, H, W)` int32."""
-    if num_classes == 1:
-        return 1 - predicted
-    own = group_of(predicted, class_groups)
-
-    def step(state: Any, value: Tensor, index: Any) -> Any:
-        largest, second = state
-        outside = ops.not_equal(group_of(ops.convert_to_tensor(index), class_groups), own)
-        larger = ops.logical_and(outside, value > largest)
-        return ops.where(larger, value, largest), ops.where(larger, index, second)
-
-    lowest = ops.full_like(channel(logits, 0), -math.inf)
-    return fold_classes(step, (lowest, ops.zeros_like(predicted)), logits, num_classes)[1]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -16,14 +16,18 @@ from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check_mapping
 from deel_seg.export import Manifest
+from deel_seg.folders.ahead import ahead
 from deel_seg.folders.kept import Kept
 from deel_seg.folders.measure import Measure, stability_name
 from deel_seg.folders.network import open_predictor
 from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
-from deel_seg.folders.reading import Reader, batches_of, read_ahead
+from deel_seg.folders.reading import Reader, batches_of
 from deel_seg.folders.results import FolderCertificates, Totals, row_of, summarised, write
 from deel_seg.folders.statement import write_statement
 from deel_seg.folders.tiles import Tiling, smallest_multiple
+
+_READERS = 2  # Threads.
+_READ_AHEAD = 4  # Batches.
 
 
 def certify_folder(
@@ -137,11 +141,14 @@ def certify_folder(
     channels = int(predictor.network.input_shape[-1])
     bar = keras.utils.Progbar(len(pictures), verbose=verbose, unit_name="image")
     refused: dict[str, str] = {}
-    with ThreadPoolExecutor(2) as pool:
+    # The network answers for pictures while those before are certified, and those to come are read.
+    with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as certifier:
         reader = Reader(pictures, label_files, decoder, channels, kept)
-        for names, read in read_ahead(pool, batches_of(pictures, batch_size), reader):
-            _certify_batch(read, measure, kept, refused)
-            bar.add(len(names))
+        read = ahead(readers, reader, batches_of(pictures, batch_size), most=_READ_AHEAD)
+        finish = _Finish(measure, kept)
+        for batch, left_out in ahead(certifier, finish, _answered(read, measure), most=1):
+            refused |= left_out
+            bar.add(len(batch.names))
     rows, totals = [], Totals(measure)
     for name in pictures:
         if name not in refused:
@@ -189,22 +196,39 @@ def _decoder(
     return ThresholdLabels(check_integer("label_threshold", threshold, minimum=1))
 
 
-def _certify_batch(
-    read: Mapping[str, Picture | UnreadablePicture],
-    measure: Measure,
-    kept: Kept,
-    refused: dict[str, str],
-) -> None:
-    pictures = {name: each for name, each in read.items() if isinstance(each, Picture)}
-    refused.update((name, str(each)) for name, each in read.items() if name not in pictures)
-    if not pictures:
-        return
-    found = measure(
-        [picture.pixels for picture in pictures.values()],
-        [picture.labels for picture in pictures.values()],
-    )
-    for (name, picture), values in zip(pictures.items(), found, strict=True):
-        if values is None:
-            refused[name] = "the network answers it with logits that are NaN or infinite."
-        else:
-            kept.keep(name, picture, values)
+class _Answered(NamedTuple):
+    """Pictures of one size, and what the network answers."""
+
+    names: list[str]
+    read: dict[str, Picture | UnreadablePicture]
+    logits: list[Any]  # Of those that could be read.
+
+
+def _answered(
+    read: Iterable[tuple[list[str], dict[str, Picture | UnreadablePicture]]], measure: Measure
+) -> Iterator[_Answered]:
+    for names, found in read:
+        pixels = [each.pixels for each in found.values() if isinstance(each, Picture)]
+        yield _Answered(names, found, measure.logits(pixels) if pixels else [])
+
+
+class _Finish:
+    """Certifies pictures and keeps what was found; tells why others were left out, by name."""
+
+    def __init__(self, measure: Measure, kept: Kept) -> None:
+        self._measure, self._kept = measure, kept
+
+    def __call__(self, batch: _Answered) -> dict[str, str]:
+        left_out = {
+            name: str(each) for name, each in batch.read.items() if not isinstance(each, Picture)
+        }
+        logits = iter(batch.logits)
+        for name, picture in batch.read.items():
+            if not isinstance(picture, Picture):
+                continue
+            values = self._measure.certify(next(logits), picture.labels)
+            if values is None:
+                left_out[name] = "the network answers it with logits that are NaN or infinite."
+            else:
+                self._kept.keep(name, picture, values)
+        return left_out

@@ -37,8 +37,8 @@ def explored(
     """What was found of a picture, and what a report shows beyond it.
 
     Args:
-        found: `predicted`, `radius`, and, which are taken out of it, `margins` and the certificates
-            at the stops.
+        found: `predicted`, `radius`, and, which are taken out of it, `second`, the class of the
+            largest logit but the predicted one, `margins` and the certificates at the stops.
         logits: `(height, width, classes)`.
         labels: `(height, width)`, 255 for void, or None.
         stops: Budgets, increasing.
@@ -47,6 +47,7 @@ def explored(
     """
     values = dict(found)
     margins, crs = values.pop("margins"), values.pop("stop_crs")
+    second = values.pop("second")
     predicted, radius = values["predicted"], values["radius"]
     counted = np.ones(predicted.shape, bool) if labels is None else labels != VOID
     number = int(counted.sum())
@@ -58,7 +59,7 @@ def explored(
         wrong = number - int(right.sum())
         more["lost_right_count"] = lost_pixels(more["crpa"], number) - wrong
     more |= budget_levels(
-        margins,
+        margins.ravel(),
         radius.ravel(),
         stops,
         more["lost_count"],
@@ -67,7 +68,7 @@ def explored(
         None if right is None else right.ravel(),
     )
     more["level"] = more["level"].reshape(predicted.shape)
-    more["second"] = second_class(ops.convert_to_numpy(logits), predicted)
+    more["second"] = second
     if np.isfinite(radius).all():
         more |= explore_regions(logits, stops, padded, **options)
     else:
@@ -119,20 +120,20 @@ def budget_levels(
         `level` `(pixels,)` uint8, the three cuts `(stops,)` uint8, and `level_radius`, the least
         radius of every level.
     """
-    order = np.argsort(margins, kind="stable")
+    order, ordered = _in_order(margins), np.sort(np.nan_to_num(radius, nan=-1.0))
     cuts = {
-        "alone": np.array([np.count_nonzero(~(radius > eps)) for eps in stops]),
+        "alone": np.searchsorted(ordered, stops, side="right"),
         "lost": _places(counted[order], lost),
     }
     if lost_right is not None and right is not None:
         cuts["lost_right"] = _places(right[order], lost_right)
     edges = np.unique(np.concatenate([*cuts.values(), [0]]))[1:]
-    by_place = np.searchsorted(edges, np.arange(len(order)), side="right")
     level = np.empty(len(order), np.uint8)
-    level[order] = by_place
+    lengths = np.diff(edges, prepend=0, append=len(order))
+    level[order] = np.repeat(np.arange(len(lengths), dtype=np.uint8), lengths)
     found = {name: np.searchsorted(edges, cut) + (cut > 0) for name, cut in cuts.items()}
     least = np.concatenate([[0], edges])
-    least = radius[order][least[least < len(order)]]
+    least = radius[order[least[least < len(order)]]]
     return {
         "level": level,
         "level_radius": np.nan_to_num(least).astype(np.float32),
@@ -140,19 +141,22 @@ def budget_levels(
     }
 
 
+def _in_order(margins: np.ndarray) -> np.ndarray:
+    """The places of margins `>= 0` in increasing order, of equal ones in their own.
+
+    Bits of such floats are ordered as they are; with the place below them they are sorted as whole
+    numbers, ten times as fast as by a stable `argsort`.
+    """
+    bits = np.nan_to_num(margins + np.float32(0), nan=np.inf).view(np.int32)
+    keys = (bits.astype(np.int64) << 32) | np.arange(len(margins))
+    keys.sort()
+    return (keys & (2**32 - 1)).astype(np.int32)
+
+
 def _places(chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """How far to go for so many of those chosen."""
     places = np.concatenate([[0], np.flatnonzero(chosen) + 1])
     return places[numbers]
-
-
-def second_class(logits: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """The class of the largest logit but the predicted one, as `worst_case_segmentation` shows."""
-    if logits.shape[-1] == 1:
-        return 1 - predicted
-    others = np.array(logits)
-    np.put_along_axis(others, predicted[..., None].astype(np.int64), -np.inf, axis=-1)
-    return others.argmax(axis=-1).astype(predicted.dtype)
 
 
 def explore_regions(
@@ -173,30 +177,37 @@ def explore_regions(
         regions hold at each budget, and how many there are.
     """
     height, width = logits.shape[:2]
-    added = [(0, padded[0] - height), (0, padded[1] - width)]
-    mask = np.pad(np.ones((height, width), bool), added)
+    batch, mask = logits[None], None
+    if padded != (height, width):
+        added = [(0, padded[0] - height), (0, padded[1] - width)]
+        batch = ops.pad(batch, [(0, 0), *added, (0, 0)])
+        mask = np.pad(np.ones((1, height, width), bool), [(0, 0), *added])
     certified = region_radius(
-        ops.pad(logits, [*added, (0, 0)])[None],
+        batch,
         fraction=REGION_FRACTION,
         min_pixels=max(1, height * width // _LEAST_SHARE_OF_REGION),
-        mask=mask[None],
+        mask=mask,
         **options,
     )
     radius, numbers = (ops.convert_to_numpy(each)[0, :height, :width] for each in certified)
-    level = np.searchsorted(stops, np.nan_to_num(radius), side="left")
-    level = np.where(numbers > 0, level, NO_REGION).astype(np.uint8)
-    ids, first, sizes = np.unique(numbers, return_index=True, return_counts=True)
-    first, sizes = first[ids > 0], sizes[ids > 0]
-    radii = radius.reshape(-1)[first]
-    held = [int(np.count_nonzero(radii > eps)) for eps in stops]
+    sizes = np.bincount(numbers.ravel())
+    first = np.zeros(len(sizes), np.int64)
+    backwards = np.arange(numbers.size)[::-1]
+    first[numbers.ravel()[backwards]] = backwards  # The last one written stays: the first pixel.
+    radii, sizes = radius.ravel()[first[1:]], sizes[1:]
+    levels = np.append(NO_REGION, np.searchsorted(stops, radii, side="left")).astype(np.uint8)
+    boxes = ndimage.find_objects(numbers)
     largest = np.argsort(-sizes, kind="stable")[:_REGIONS_LISTED]
+    depth = _depth(numbers)
     listed = [
-        (sizes[each], *_inside(numbers == ids[ids > 0][each]), radii[each]) for each in largest
+        (sizes[each], *_deepest(depth, numbers, each + 1, boxes[each]), radii[each])
+        for each in largest
     ]
+    held = len(radii) - np.searchsorted(np.sort(radii), stops, side="right")
     return {
-        "region_level": level,
+        "region_level": levels[numbers],
         "regions": np.array(listed, np.float64).reshape(-1, 4),
-        "regions_held": np.array([*held, len(radii)]),
+        "regions_held": np.append(held, len(radii)),
     }
 
 
@@ -209,13 +220,22 @@ def no_regions(size: tuple[int, int], stops: Sequence[float]) -> Arrays:
     }
 
 
-def _inside(region: np.ndarray) -> tuple[int, int]:
+def _depth(numbers: np.ndarray) -> np.ndarray:
+    """How many steps each pixel is from the border of its region, diagonal ones among them."""
+    framed = np.pad(numbers, 1, constant_values=-1)
+    middle, inner = framed[1:-1, 1:-1], np.ones(numbers.shape, bool)
+    for beside in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
+        inner &= beside == middle
+    return ndimage.distance_transform_cdt(inner)
+
+
+def _deepest(
+    depth: np.ndarray, numbers: np.ndarray, number: int, box: tuple[slice, slice]
+) -> tuple[int, int]:
     """The pixel of a region that is farthest from its border."""
-    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
-    box = region[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    depth = ndimage.distance_transform_edt(np.pad(box, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(depth.argmax(), box.shape)
-    return int(rows[0] + row), int(columns[0] + column)
+    inside = np.where(numbers[box] == number, depth[box], -1)
+    row, column = np.unravel_index(inside.argmax(), inside.shape)
+    return int(box[0].start + row), int(box[1].start + column)
 
 
 def seen(pixels: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from deel_seg.certificates import (
     worst_case_stability,
 )
 from deel_seg.certificates.margins import class_margins
-from deel_seg.certificates.pixels import label_count, predicted_class
+from deel_seg.certificates.pixels import label_count
+from deel_seg.certificates.two_best import two_best
 from deel_seg.data.dataset_info import VOID
 from deel_seg.export import CertifiedPredictor
 from deel_seg.folders.explored import explored
@@ -36,7 +37,7 @@ CURVE = "curve/"  # Before the names of what is added up over all pictures.
 
 
 class Measure:
-    """Certifies pictures, a few of one size at a time.
+    """What the network answers for pictures, and what is certified of them by it.
 
     What is certified of an image does not depend on where its pixels lie. So they are laid in one
     row, filled up to one of few lengths, for which the certificates are compiled once.
@@ -68,35 +69,13 @@ class Measure:
         self.eps, self.fractions = tuple(eps), tuple(fractions)
         self._certified_iou = certified_iou
         self.stops = budget_stops(self.eps, predictor.manifest.input_range) if report else []
+        self._budgets = sorted({*self.eps, *self.stops})
         self._certify = compiled(self._certificates, ("constant", "labelled"))
 
     @property
     def num_classes(self) -> int:
         """How many classes the network tells apart."""
         return label_count(self.num_logits)
-
-    def __call__(
-        self, pixels: Sequence[np.ndarray], labels: Sequence[np.ndarray | None]
-    ) -> list[Measured | None]:
-        """Certifies pictures of one size, each with labels or without.
-
-        Args:
-            pixels: Of each uint8 `(height, width, channels)`.
-            labels: Of each uint8 `(height, width)`, 255 for void, or None.
-
-        Returns:
-            Of each picture by name: `predicted` and `radius` `(height, width)`, `size`, `pixels`,
-            `crs` and with labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`,
-            `class_pixels` `(3, classes)`, and the state of its IoU curve. None where logits are NaN
-            or infinite: nothing is certified then.
-        """
-        size = pixels[0].shape[:2]
-        constant = self._constant(self._tiling.constant_factor(size))
-        logits = self.logits(pixels)
-        return [
-            self._measured(each, given, constant)
-            for each, given in zip(logits, labels, strict=True)
-        ]
 
     def logits(self, pixels: Sequence[np.ndarray]) -> list[Tensor]:
         """Logits `(height, width, classes)` of each picture."""
@@ -116,15 +95,21 @@ class Measure:
             whole[every + tile.written] = ops.convert_to_numpy(part)[every + tile.own]
         return [ops.convert_to_tensor(each[:height, :width]) for each in whole]
 
-    def _constant(self, factor: float) -> float:
-        """The network's constant times a factor, rounded up where that rounds."""
-        constant = self._manifest.lipschitz_constant
-        return constant if factor == 1.0 else math.nextafter(constant * factor, math.inf)
+    def certify(self, logits: Tensor, labels: np.ndarray | None) -> Measured | None:
+        """Certifies a picture.
 
-    def _measured(
-        self, logits: Tensor, labels: np.ndarray | None, constant: float
-    ) -> Measured | None:
+        Args:
+            logits: `(height, width, classes)`, those that the method above returns.
+            labels: uint8 `(height, width)`, 255 for void, or None.
+
+        Returns:
+            By name: `predicted` and `radius` `(height, width)`, `size`, `pixels`, `crs` and with
+            labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`, `class_pixels`
+            `(3, classes)`, and the state of its IoU curve. None where logits are NaN or infinite:
+            nothing is certified then.
+        """
         height, width = logits.shape[:2]
+        constant = self._constant(self._tiling.constant_factor((height, width)))
         pixels = height * width
         length = row_length(pixels)
         added = [(0, length - pixels)]
@@ -142,16 +127,14 @@ class Measure:
         # In a graph that is all that certificates can say. Left out of a mean it would flatter.
         if counted.any() and np.isnan(found["crs"]).any():
             return None
-        for name in MAPS:
+        for name in found.keys() & {*MAPS, "second", "margins"}:
             found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
-        found["predicted"] = found["predicted"].astype(
-            "uint8" if self.num_classes < 256 else "uint16"
-        )
+        for name in found.keys() & {"predicted", "second"}:
+            found[name] = found[name].astype("uint8" if self.num_classes < 256 else "uint16")
         found |= {"size": np.array([height, width]), "pixels": np.array(int(counted.sum()))}
         if labels is not None:
             found |= self._of_labels(found["predicted"], labels, logits)
         if self.stops:
-            found["margins"] = found["margins"].reshape(-1)[:pixels]
             found = explored(
                 found,
                 logits,
@@ -163,6 +146,11 @@ class Measure:
             )
         return found
 
+    def _constant(self, factor: float) -> float:
+        """The network's constant times a factor, rounded up where that rounds."""
+        constant = self._manifest.lipschitz_constant
+        return constant if factor == 1.0 else math.nextafter(constant * factor, math.inf)
+
     def _certificates(
         self, logits: Tensor, labels: Tensor, mask: Tensor, *, constant: float, labelled: bool
     ) -> dict[str, Tensor]:
@@ -171,26 +159,32 @@ class Measure:
             "logit_tolerance": self._manifest.logit_tolerance,
             "mask": mask,
         }
-        eps = list(self.eps)
+        predicted, second = two_best(logits, self.num_logits)
         found = {
-            "predicted": predicted_class(logits, self.num_logits),
+            "predicted": predicted,
             "radius": pixel_radius(logits, **{**options, "mask": None}),
-            "crs": worst_case_stability(logits, eps=eps, **options),
+            **self._of_budgets("crs", worst_case_stability(logits, eps=self._budgets, **options)),
         }
         for fraction in self.fractions:
             found[stability_name(fraction)] = stability_radius(logits, fraction=fraction, **options)
         if self.stops:
+            found["second"] = second
             found["margins"] = class_margins(
                 logits, None, self._manifest.logit_tolerance, self.num_logits
             )
-            found["stop_crs"] = worst_case_stability(logits, eps=self.stops, **options)
         if labelled:
-            found["crpa"] = worst_case_pixel_accuracy(logits, labels, eps=eps, **options)
-            if self.stops:
-                found["stop_crpa"] = worst_case_pixel_accuracy(
-                    logits, labels, eps=self.stops, **options
-                )
+            shares = worst_case_pixel_accuracy(logits, labels, eps=self._budgets, **options)
+            found |= self._of_budgets("crpa", shares)
         return found
+
+    def _of_budgets(self, name: str, shares: Tensor) -> dict[str, Tensor]:
+        """What was certified at the budgets of the run, and at the stops of a report."""
+        asked = {name: self.eps, f"stop_{name}": self.stops}
+        return {
+            key: ops.take(shares, [self._budgets.index(each) for each in budgets], axis=-1)
+            for key, budgets in asked.items()
+            if budgets
+        }
 
     def _of_labels(self, predicted: np.ndarray, labels: np.ndarray, logits: Tensor) -> Measured:
         kept = labels != VOID

@@ -1,9 +1,8 @@
-"""Reads the pictures of a folder in batches, ahead of what is certified."""
+"""Reads the pictures of a folder in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deel_seg.data.read import LabelDecoder
@@ -15,8 +14,6 @@ from deel_seg.folders.pictures import (
     read_picture,
     size_of,
 )
-
-_READ_AHEAD = 4  # Batches.
 
 
 def batches_of(pictures: Mapping[str, Path], batch_size: int) -> Iterator[list[str]]:
@@ -81,17 +78,3 @@ class Reader:
             return read_picture(path, label, self._decoder, channels=self._channels)
         except (UnreadablePicture, OSError) as error:
             return UnreadablePicture(str(error))
-
-
-def read_ahead(
-    pool: ThreadPoolExecutor, batches: Iterable[list[str]], read: Reader
-) -> Iterator[tuple[list[str], dict[str, Picture | UnreadablePicture]]]:
-    """Batches of names with what was read of them, a few of them read in advance."""
-    waiting: list[tuple[list[str], Future]] = []
-    for names in batches:
-        waiting.append((names, pool.submit(read, names)))
-        if len(waiting) > _READ_AHEAD:
-            first, future = waiting.pop(0)
-            yield first, future.result()
-    for names, future in waiting:
-        yield names, future.result()

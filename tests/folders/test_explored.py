@@ -43,6 +43,12 @@ def predicted_of(logits: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=-1).astype("uint8")
 
 
+def second_of(logits: np.ndarray) -> np.ndarray:
+    if logits.shape[-1] == 1:
+        return (logits[..., 0] <= 0).astype("uint8")
+    return (-logits).argsort(axis=-1, kind="stable")[..., 1].astype("uint8")
+
+
 def certified(logits: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
     """What `Measure` finds, out of the public certificates."""
     batch = logits[None]
@@ -54,6 +60,7 @@ def certified(logits: np.ndarray, labels: np.ndarray | None) -> dict[str, np.nda
         "margins": ops.convert_to_numpy(
             class_margins(ops.convert_to_tensor(batch), None, tolerance, logits.shape[-1])
         ).ravel(),
+        "second": second_of(logits),
         "stop_crs": ops.convert_to_numpy(
             worst_case_stability(batch, eps=STOPS, mask=counted, **OPTIONS)
         )[0],
