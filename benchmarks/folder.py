@@ -2,14 +2,13 @@
 
     python benchmarks/folder.py            what `deel-seg certify --no-report` does
     python benchmarks/folder.py --report   what it does with the report, page not included
-    python benchmarks/folder.py --report --model runs/camvid_s/best.keras --pictures DATA/camvid/test
 
-Config S with 19 classes on noise, or a trained network on pictures, as PNG files. The bare loop calls the exported predictor on images
-that are in memory already, and waits for each; the folder is read, certified and written as
-`certify_folder` does it. Both by turns, and without what they compile: of the folder the time from
-the moment its first pictures were written to its last. Writes benchmarks/results/folder.json, or
-folder_with_report.json;
-`benchmarks/report_performance.py` makes the table.
+Config S with 19 classes on noise, or, with `--model FILE --pictures DIR`, a trained network on
+pictures, as PNG files. The bare loop calls the exported predictor on images that are in memory
+already, and waits for each; the folder is read, certified and written as `certify_folder` does it.
+Both by turns, and without what they compile: of the folder the time from the moment its first
+pictures were written to its last. Writes benchmarks/results/folder.json, or
+folder_with_report.json; `benchmarks/report_performance.py` makes the table.
 """
 
 from __future__ import annotations

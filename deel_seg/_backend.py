@@ -102,6 +102,13 @@ def is_concrete(*tensors: Any) -> bool:
     return not any(isinstance(tensor, (jax.core.Tracer, keras.KerasTensor)) for tensor in tensors)
 
 
+def in_host_memory(tensor: Any) -> bool:
+    """Whether a concrete tensor lies where NumPy reads it."""
+    if IS_TENSORFLOW:
+        return "device:CPU" in tensor.device
+    return {device.platform for device in tensor.devices()} == {"cpu"}
+
+
 def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
     """`compute()`, of the shape and dtype of `like`, written to memory.
 

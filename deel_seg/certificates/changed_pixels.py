@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from deel_seg._checks import check_integer, received
@@ -27,6 +28,12 @@ class ChangedPixels(NamedTuple):
         """Numerator, denominator and `more` as scalars, for a new objective to compile nothing."""
         numbers = (*self.fraction.as_integer_ratio(), self.more)
         return [ops.convert_to_tensor(number, count_dtype()) for number in numbers]
+
+    def needed(self, sizes: np.ndarray) -> np.ndarray:
+        """The number of them for sets of `sizes` pixels, int64, outside of a graph."""
+        numerator, denominator = self.fraction.as_integer_ratio()
+        share = -(-sizes.astype(np.int64) * numerator // denominator)
+        return np.maximum(share + self.more, 0)
 
 
 def pixels_needed(size: Tensor, numerator: Tensor, denominator: Tensor, more: Tensor) -> Tensor:

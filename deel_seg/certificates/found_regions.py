@@ -15,6 +15,15 @@ from deel_seg.certificates.sorted_regions import SortedRegions, sort_regions
 Tensor = Any
 
 
+class RegionPixels(NamedTuple):
+    """The pixels that regions are made of."""
+
+    margins: Tensor  # (batch, height, width) float32; -1 outside
+    classes: Tensor  # the same shape: predicted classes, or the first ones of their groups
+    inside: Tensor  # the same shape, bool; nowhere in an image that cannot be certified
+    valid: Tensor  # (batch,), bool
+
+
 class FoundRegions(NamedTuple):
     """Regions in the graph, and the pixels of each in the order of their margins."""
 
@@ -53,6 +62,36 @@ def find_regions(
         p: Norm of the attack, for the price of leaving a group.
         class_groups: Groups that count as one class, see `check_class_groups`.
     """
+    pixels = region_pixels(
+        logits,
+        labels,
+        mask,
+        lipschitz_constant,
+        logit_tolerance,
+        ignore_class=ignore_class,
+        num_classes=num_classes,
+        p=p,
+        class_groups=class_groups,
+    )
+    roots = region_roots(pixels.classes, pixels.inside, connectivity)
+    ordered = sort_regions(ops.reshape(pixels.margins, ops.shape(roots)), roots)
+    numbers = number_regions(roots, ordered.sizes >= min_pixels)
+    return FoundRegions(ordered, roots, numbers, pixels.valid)
+
+
+def region_pixels(
+    logits: Tensor,
+    labels: Tensor | None,
+    mask: Tensor | None,
+    lipschitz_constant: Tensor,
+    logit_tolerance: Tensor,
+    *,
+    ignore_class: int | None,
+    num_classes: int,
+    p: float,
+    class_groups: Groups | None,
+) -> RegionPixels:
+    """The pixels that regions are made of; arguments as above."""
     pixels = count_pixels(
         logits,
         labels,
@@ -64,10 +103,8 @@ def find_regions(
         class_groups=class_groups,
         p=p,
     )
-    kept = ops.reshape(pixels.margins >= 0, ops.shape(logits)[:-1])
+    margins = ops.reshape(pixels.margins, ops.shape(logits)[:-1])
+    defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None, None]
+    inside = ops.logical_and(margins >= 0, defined)
     classes = group_of(predicted_class(logits, num_classes), class_groups)
-    roots = region_roots(classes, kept, connectivity)
-    ordered = sort_regions(pixels.margins, roots)
-    defined = pixels.defined(lipschitz_constant, logit_tolerance)[:, None]
-    numbers = number_regions(roots, ops.logical_and(ordered.sizes >= min_pixels, defined))
-    return FoundRegions(ordered, roots, numbers, pixels.valid)
+    return RegionPixels(ops.where(inside, margins, -1.0), classes, inside, pixels.valid)

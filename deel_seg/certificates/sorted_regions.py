@@ -55,7 +55,7 @@ class SortedRegions(NamedTuple):
 
         powers = wide * wide if p == 2 else wide
         one = ops.ones((), dtype="int32")
-        return lowered(ops.while_loop(unfinished, add, (one, powers))[1], _ROUNDINGS)
+        return lowered_totals(ops.while_loop(unfinished, add, (one, powers))[1], p)
 
     def least_total(self, totals: Tensor, needed: Tensor) -> Tensor:
         """Lower-bounds the total of the cheapest `needed` pixels of each region, at its root.
@@ -84,6 +84,11 @@ class SortedRegions(NamedTuple):
         starts = ops.broadcast_to(self.starts[:, None], ops.shape(flags))
         first = taken(before, starts)
         return taken(before, starts + self.sizes[:, None]) - first
+
+
+def lowered_totals(totals: Tensor, p: float) -> Tensor:
+    """Sums that were added up by doubling, shrunk to lower bounds."""
+    return totals if p == math.inf else lowered(totals, _ROUNDINGS)
 
 
 def sort_regions(margins: Tensor, roots: Tensor) -> SortedRegions:
