@@ -11,7 +11,6 @@ import numpy as np
 from keras import ops
 
 from deel_seg._backend import (
-    accumulation_dtype,
     compiled,
     in_host_memory,
     is_concrete,
@@ -28,9 +27,8 @@ from deel_seg.certificates.costs import radius_below
 from deel_seg.certificates.found_regions import find_regions, region_pixels
 from deel_seg.certificates.inputs import MAX_PIXELS, check_inputs
 from deel_seg.certificates.pixels import predicted_class
-from deel_seg.certificates.regions_on_host import connect_all, least_totals, sort_by_region
+from deel_seg.certificates.radii_on_host import radii_on_host
 from deel_seg.certificates.rounding import to_float32_below
-from deel_seg.certificates.sorted_regions import lowered_totals
 
 Tensor = Any
 
@@ -240,33 +238,22 @@ def _radii_on_host(
 ) -> tuple[RegionRadii, Tensor]:
     """The same outside of a graph, several times faster on a processor."""
     *pixels, valid = _compiled_pixels(*tensors, p=p, num_classes=num_classes, **static)
-    margins, classes, kept = (ops.convert_to_numpy(each) for each in pixels)
-    numbers = connect_all(classes, kept, connectivity, min_pixels)
-    inside = numbers > 0
-    sizes = np.bincount(numbers[inside])[1:]
-    ordered = sort_by_region(margins[inside], numbers[inside])
-    starts = np.cumsum(sizes) - sizes
-    totals = least_totals(ordered, starts, changed.needed(sizes), p, accumulation_dtype())
-    # Filled up to one of few lengths, for which this is compiled once.
-    totals = np.pad(totals, (0, (1 << len(totals).bit_length()) - len(totals)))
-    totals = ops.convert_to_tensor(totals)
-    radius = ops.convert_to_numpy(
-        _compiled_radius(totals, tensors[3], p=p, num_classes=num_classes)
+    found = radii_on_host(
+        *(ops.convert_to_numpy(each) for each in pixels),
+        changed=changed,
+        min_pixels=min_pixels,
+        connectivity=connectivity,
+        lipschitz_constant=tensors[3],
+        p=p,
+        num_classes=num_classes,
     )
-    radius = np.append(np.float32(math.nan), radius)[numbers]
-    first = np.min(numbers, axis=(1, 2), where=inside, initial=MAX_PIXELS)[:, None, None]
-    numbers = np.where(inside, numbers - first + 1, 0)
+    radius = np.append(np.float32(math.nan), found.radius)[found.numbers]
+    inside = found.numbers > 0
+    first = np.min(found.numbers, axis=(1, 2), where=inside, initial=MAX_PIXELS)
+    numbers = np.where(inside, found.numbers - first[:, None, None] + 1, 0)
     return RegionRadii(ops.convert_to_tensor(radius), ops.convert_to_tensor(numbers)), valid
 
 
 _compiled_pixels = compiled(
     region_pixels, static_argnames=("p", "ignore_class", "num_classes", "class_groups")
 )
-
-
-def _radius(totals: Tensor, lipschitz_constant: Tensor, *, p: float, num_classes: int) -> Tensor:
-    total = lowered_totals(totals, p)
-    return to_float32_below(radius_below(total, lipschitz_constant, p, num_classes))
-
-
-_compiled_radius = compiled(_radius, static_argnames=("p", "num_classes"))

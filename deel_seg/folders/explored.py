@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from keras import ops
 from PIL import Image
 from scipy import ndimage
 
-from deel_seg.certificates import region_radius
+from deel_seg.certificates.changed_pixels import check_fraction_or_left
+from deel_seg.certificates.inputs import check_scalar
+from deel_seg.certificates.radii_on_host import radii_on_host
 from deel_seg.data.dataset_info import VOID
 
-Tensor = Any
 Arrays = dict[str, np.ndarray]
 
 REPORT = "report/"  # Before the names of what only a report takes.
@@ -27,11 +27,8 @@ _QUALITY = 75  # Of the JPEG that is looked at.
 
 def explored(
     found: Mapping[str, np.ndarray],
-    logits: Tensor,
     labels: np.ndarray | None,
     stops: Sequence[float],
-    *,
-    padded: tuple[int, int],
     **options: Any,
 ) -> Arrays:
     """What was found of a picture, and what a report shows beyond it.
@@ -39,11 +36,9 @@ def explored(
     Args:
         found: `predicted`, `radius`, and, which are taken out of it, `second`, the class of the
             largest logit but the predicted one, `margins` and the certificates at the stops.
-        logits: `(height, width, classes)`.
         labels: `(height, width)`, 255 for void, or None.
         stops: Budgets, increasing.
-        padded: See `explore_regions`.
-        options: Constant and tolerance.
+        options: As of `explore_regions`.
     """
     values = dict(found)
     margins, crs = values.pop("margins"), values.pop("stop_crs")
@@ -70,7 +65,7 @@ def explored(
     more["level"] = more["level"].reshape(predicted.shape)
     more["second"] = second
     if np.isfinite(radius).all():
-        more |= explore_regions(logits, stops, padded, **options)
+        more |= explore_regions(margins, predicted, stops, **options)
     else:
         more |= no_regions(predicted.shape, stops)
     return values | {REPORT + name: value for name, value in more.items()}
@@ -160,15 +155,21 @@ def _places(chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def explore_regions(
-    logits: Tensor, stops: Sequence[float], padded: tuple[int, int], **options: Any
+    margins: np.ndarray,
+    predicted: np.ndarray,
+    stops: Sequence[float],
+    *,
+    lipschitz_constant: float,
+    num_logits: int,
 ) -> Arrays:
-    """Which connected regions of the prediction hold at which budget.
+    """Which connected regions of the prediction hold at which budget, as `region_radius` says it.
 
     Args:
-        logits: `(height, width, classes)`, finite.
+        margins: `(height, width)`, float32, finite.
+        predicted: The same shape, classes.
         stops: Budgets, increasing.
-        padded: The size to fill up to, of few, for which the certificate is compiled.
-        options: As of `region_radius`.
+        lipschitz_constant: Of the network.
+        num_logits: How many it answers each pixel with.
 
     Returns:
         `region_level` `(height, width)` uint8: how many of the budgets are below the radius of the
@@ -176,25 +177,18 @@ def explore_regions(
         and a column inside, and radius of the largest; and `regions_held` `(stops + 1,)`, how many
         regions hold at each budget, and how many there are.
     """
-    height, width = logits.shape[:2]
-    batch, mask = logits[None], None
-    if padded != (height, width):
-        added = [(0, padded[0] - height), (0, padded[1] - width)]
-        batch = ops.pad(batch, [(0, 0), *added, (0, 0)])
-        mask = np.pad(np.ones((1, height, width), bool), [(0, 0), *added])
-    certified = region_radius(
-        batch,
-        fraction=REGION_FRACTION,
-        min_pixels=max(1, height * width // _LEAST_SHARE_OF_REGION),
-        mask=mask,
-        **options,
+    found = radii_on_host(
+        margins[None],
+        predicted[None],
+        np.ones((1, *margins.shape), bool),
+        changed=check_fraction_or_left(REGION_FRACTION, None),
+        min_pixels=max(1, margins.size // _LEAST_SHARE_OF_REGION),
+        connectivity=4,
+        lipschitz_constant=check_scalar("lipschitz_constant", lipschitz_constant, positive=True),
+        p=2,
+        num_classes=num_logits,
     )
-    radius, numbers = (ops.convert_to_numpy(each)[0, :height, :width] for each in certified)
-    sizes = np.bincount(numbers.ravel())
-    first = np.zeros(len(sizes), np.int64)
-    backwards = np.arange(numbers.size)[::-1]
-    first[numbers.ravel()[backwards]] = backwards  # The last one written stays: the first pixel.
-    radii, sizes = radius.ravel()[first[1:]], sizes[1:]
+    numbers, sizes, radii = found.numbers[0], found.sizes, found.radius
     levels = np.append(NO_REGION, np.searchsorted(stops, radii, side="left")).astype(np.uint8)
     boxes = ndimage.find_objects(numbers)
     largest = np.argsort(-sizes, kind="stable")[:_REGIONS_LISTED]

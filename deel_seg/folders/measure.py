@@ -111,38 +111,34 @@ class Measure:
         height, width = logits.shape[:2]
         constant = self._constant(self._tiling.constant_factor((height, width)))
         pixels = height * width
-        length = row_length(pixels)
-        added = [(0, length - pixels)]
-        row = ops.pad(ops.reshape(logits, (pixels, self.num_logits)), [*added, (0, 0)])
-        classes = np.full(pixels, VOID) if labels is None else labels.ravel()
-        counted = np.pad(np.ones(pixels, bool) if labels is None else classes != VOID, added)
+        added = (0, row_length(pixels) - pixels)
+        row = ops.reshape(logits, (1, 1, pixels, self.num_logits))
+        classes = np.zeros(pixels, np.int32) if labels is None else labels.ravel().astype(np.int32)
+        counted = int(np.count_nonzero(classes != VOID))
+        if added[1]:
+            row = ops.pad(row, [(0, 0), (0, 0), added, (0, 0)])
+            classes = np.pad(classes, added, constant_values=VOID)
+        everything = labels is None and not added[1]
         certified = self._certify(
-            row[None, None],
-            ops.convert_to_tensor(np.pad(classes, added)[None, None].astype("int32")),
-            ops.convert_to_tensor(counted[None, None]),
+            row,
+            None if everything else ops.convert_to_tensor(classes[None, None]),
             constant=constant,
             labelled=labels is not None,
         )
         found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
         # In a graph that is all that certificates can say. Left out of a mean it would flatter.
-        if counted.any() and np.isnan(found["crs"]).any():
+        if counted and np.isnan(found["crs"]).any():
             return None
         for name in found.keys() & {*MAPS, "second", "margins"}:
             found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
         for name in found.keys() & {"predicted", "second"}:
             found[name] = found[name].astype("uint8" if self.num_classes < 256 else "uint16")
-        found |= {"size": np.array([height, width]), "pixels": np.array(int(counted.sum()))}
+        found |= {"size": np.array([height, width]), "pixels": np.array(counted)}
         if labels is not None:
             found |= self._of_labels(found["predicted"], labels, logits)
         if self.stops:
             found = explored(
-                found,
-                logits,
-                labels,
-                self.stops,
-                padded=(row_length(height), row_length(width)),
-                lipschitz_constant=constant,
-                logit_tolerance=self._manifest.logit_tolerance,
+                found, labels, self.stops, lipschitz_constant=constant, num_logits=self.num_logits
             )
         return found
 
@@ -152,12 +148,13 @@ class Measure:
         return constant if factor == 1.0 else math.nextafter(constant * factor, math.inf)
 
     def _certificates(
-        self, logits: Tensor, labels: Tensor, mask: Tensor, *, constant: float, labelled: bool
+        self, logits: Tensor, labels: Tensor | None, *, constant: float, labelled: bool
     ) -> dict[str, Tensor]:
+        """Certificates of pixels in a row; those whose label is void do not count."""
         options: dict[str, Any] = {
             "lipschitz_constant": constant,
             "logit_tolerance": self._manifest.logit_tolerance,
-            "mask": mask,
+            "mask": None if labels is None else ops.not_equal(labels, VOID),
         }
         predicted, second = two_best(logits, self.num_logits)
         found = {

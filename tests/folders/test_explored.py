@@ -59,7 +59,7 @@ def certified(logits: np.ndarray, labels: np.ndarray | None) -> dict[str, np.nda
         "radius": ops.convert_to_numpy(pixel_radius(batch, **OPTIONS))[0],
         "margins": ops.convert_to_numpy(
             class_margins(ops.convert_to_tensor(batch), None, tolerance, logits.shape[-1])
-        ).ravel(),
+        )[0],
         "second": second_of(logits),
         "stop_crs": ops.convert_to_numpy(
             worst_case_stability(batch, eps=STOPS, mask=counted, **OPTIONS)
@@ -75,7 +75,14 @@ def certified(logits: np.ndarray, labels: np.ndarray | None) -> dict[str, np.nda
 
 def explore(logits: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
     found = certified(logits, labels)
-    return explored(found, ops.convert_to_tensor(logits), labels, STOPS, padded=(12, 16), **OPTIONS)
+    return explored_at_stops(found, labels, logits.shape[-1])
+
+
+def explored_at_stops(
+    found: dict[str, np.ndarray], labels: np.ndarray | None, num_logits: int
+) -> dict[str, np.ndarray]:
+    constant = OPTIONS["lipschitz_constant"]
+    return explored(found, labels, STOPS, lipschitz_constant=constant, num_logits=num_logits)
 
 
 def of_report(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -155,9 +162,7 @@ def test_without_labels_and_without_a_certificate() -> None:
     broken = certified(logits, None)
     for name in ("radius", "margins", "stop_crs"):
         broken[name] = np.full_like(broken[name], np.nan)
-    found = of_report(
-        explored(broken, ops.convert_to_tensor(logits), None, STOPS, padded=(12, 16), **OPTIONS)
-    )
+    found = of_report(explored_at_stops(broken, None, 3))
     assert (found["lost_count"] == logits[..., 0].size).all()
     assert (found["level"] < found["alone"][0]).all() and (found["level"] < found["lost"][0]).all()
     assert found["regions_held"].max() == 0 and not found["level_radius"].any()
