@@ -184,15 +184,17 @@ def certified_fit(found: Found) -> str:
 def folders(found: Found) -> str:
     """What reading, writing and the rest take beside a bare loop over the predictor."""
     header = [
-        "config", "image", "for a report", "bare loop, s an image", "folder, s an image",
-        "of its throughput",
+        "config", "pictures", "size", "for a report", "bare loop, s a picture",
+        "folder, s a picture", "of its throughput",
     ]  # fmt: skip
     settings = list(found["settings"])
-    if (file := RESULTS / "folder_with_report.json").exists():
-        settings += json.loads(file.read_text())["settings"]
+    for name in ("folder_with_report", "folder_of_pictures"):
+        if (file := RESULTS / f"{name}.json").exists():
+            settings += json.loads(file.read_text())["settings"]
     rows = [
         [
             each["config"],
+            each.get("pictures", "noise"),
             f"{each['size']}x{each['size']}",
             "yes" if each["report"] else "no",
             *(f"{statistics.median(seconds):.3g}" for seconds in each["seconds"].values()),
@@ -202,10 +204,12 @@ def folders(found: Found) -> str:
     ]
     return f"""{table(header, rows)}
 
-{where(found)}. PNG files of noise, one after the other, medians of turns (the lowest and highest in
-brackets); what is compiled at the beginning is left out of both. For a report it is also found what
-the page shows: 50 budgets, regions, and the order in which pixels are lost. Noise is the
-worst case, a region at nearly every pixel. (`python benchmarks/folder.py`, also with `--report`)"""
+{where(found)}. PNG files, one after the other, the middle half of the times from one to the next,
+medians of turns (the lowest and highest in brackets); what is compiled at the beginning is left out
+of both. For a report it is also found what
+the page shows: 50 budgets, regions, and the order in which pixels are lost. Noise goes through a
+new network; pictures through one that was trained on such, which finds regions in them.
+(`python benchmarks/folder.py`, also with `--report` and with `--model` and `--pictures`)"""
 
 
 def trainings() -> list[Found]:
