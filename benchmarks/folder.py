@@ -119,7 +119,7 @@ def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
     return {
         "config": arguments.config, "trained": arguments.model is not None,
-        "pictures": "noise" if arguments.pictures is None else arguments.pictures.name,
+        "pictures": "noise" if arguments.pictures is None else "/".join(arguments.pictures.parts[-2:]),
         "size": size, "images": count, "turns": turns, "report": report,
         "seconds": seconds, "share": float(np.median(shares)), "shares": shares,
     }  # fmt: skip

@@ -18,7 +18,7 @@ from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check
 from deel_seg.export import Manifest
 from deel_seg.folders.ahead import ahead
 from deel_seg.folders.kept import Kept
-from deel_seg.folders.measure import Measure, stability_name
+from deel_seg.folders.measure import Measure, Measured, stability_name
 from deel_seg.folders.network import open_predictor
 from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
 from deel_seg.folders.reading import Reader, batches_of
@@ -141,12 +141,12 @@ def certify_folder(
     channels = int(predictor.network.input_shape[-1])
     bar = keras.utils.Progbar(len(pictures), verbose=verbose, unit_name="image")
     refused: dict[str, str] = {}
-    # The network answers for pictures while those before are certified, and those to come are read.
-    with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as certifier:
+    # While pictures are certified, those before are written, and those to come are read.
+    with ThreadPoolExecutor(_READERS) as readers, ThreadPoolExecutor(1) as writer:
         reader = Reader(pictures, label_files, decoder, channels, kept)
         read = ahead(readers, reader, batches_of(pictures, batch_size), most=_READ_AHEAD)
         finish = _Finish(measure, kept)
-        for batch, left_out in ahead(certifier, finish, _answered(read, measure), most=1):
+        for batch, left_out in ahead(writer, finish, _certified(read, measure), most=1):
             refused |= left_out
             bar.add(len(batch.names))
     rows, totals = [], Totals(measure)
@@ -196,39 +196,53 @@ def _decoder(
     return ThresholdLabels(check_integer("label_threshold", threshold, minimum=1))
 
 
-class _Answered(NamedTuple):
-    """Pictures of one size, and what the network answers."""
+class _Certified(NamedTuple):
+    """A picture, what the network answers, and what is certified of it."""
+
+    picture: Picture
+    logits: Any
+    certificates: Measured
+
+
+class _Batch(NamedTuple):
+    """Pictures of one size, or why they cannot be read."""
 
     names: list[str]
-    read: dict[str, Picture | UnreadablePicture]
-    logits: list[Any]  # Of those that could be read.
+    parts: dict[str, _Certified | UnreadablePicture]
 
 
-def _answered(
+def _certified(
     read: Iterable[tuple[list[str], dict[str, Picture | UnreadablePicture]]], measure: Measure
-) -> Iterator[_Answered]:
+) -> Iterator[_Batch]:
     for names, found in read:
         pixels = [each.pixels for each in found.values() if isinstance(each, Picture)]
-        yield _Answered(names, found, measure.logits(pixels) if pixels else [])
+        logits: Iterator[Any] = iter(measure.logits(pixels) if pixels else ())
+        parts: dict[str, _Certified | UnreadablePicture] = {}
+        for name, each in found.items():
+            if isinstance(each, Picture):
+                answer = next(logits)
+                parts[name] = _Certified(each, answer, measure.certify(answer, each.labels))
+            else:
+                parts[name] = each
+        yield _Batch(names, parts)
 
 
 class _Finish:
-    """Certifies pictures and keeps what was found; tells why others were left out, by name."""
+    """Completes and keeps what was found; tells why pictures were left out, by name."""
 
     def __init__(self, measure: Measure, kept: Kept) -> None:
         self._measure, self._kept = measure, kept
 
-    def __call__(self, batch: _Answered) -> dict[str, str]:
-        left_out = {
-            name: str(each) for name, each in batch.read.items() if not isinstance(each, Picture)
-        }
-        logits = iter(batch.logits)
-        for name, picture in batch.read.items():
-            if not isinstance(picture, Picture):
+    def __call__(self, batch: _Batch) -> dict[str, str]:
+        left_out = {}
+        for name, part in batch.parts.items():
+            if isinstance(part, UnreadablePicture):
+                left_out[name] = str(part)
                 continue
-            values = self._measure.certify(next(logits), picture.labels)
+            labels = part.picture.labels
+            values = self._measure.complete(part.certificates, part.logits, labels)
             if values is None:
                 left_out[name] = "the network answers it with logits that are NaN or infinite."
             else:
-                self._kept.keep(name, picture, values)
+                self._kept.keep(name, part.picture, values)
         return left_out

@@ -95,26 +95,21 @@ class Measure:
             whole[every + tile.written] = ops.convert_to_numpy(part)[every + tile.own]
         return [ops.convert_to_tensor(each[:height, :width]) for each in whole]
 
-    def certify(self, logits: Tensor, labels: np.ndarray | None) -> Measured | None:
-        """Certifies a picture.
+    def certify(self, logits: Tensor, labels: np.ndarray | None) -> Measured:
+        """Certifies a picture, where the network runs.
 
         Args:
             logits: `(height, width, classes)`, those that the method above returns.
             labels: uint8 `(height, width)`, 255 for void, or None.
 
         Returns:
-            By name: `predicted` and `radius` `(height, width)`, `size`, `pixels`, `crs` and with
-            labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`, `class_pixels`
-            `(3, classes)`, and the state of its IoU curve. None where logits are NaN or infinite:
-            nothing is certified then.
+            By name what `complete` goes on with.
         """
         height, width = logits.shape[:2]
-        constant = self._constant(self._tiling.constant_factor((height, width)))
         pixels = height * width
         added = (0, row_length(pixels) - pixels)
         row = ops.reshape(logits, (1, 1, pixels, self.num_logits))
         classes = np.zeros(pixels, np.int32) if labels is None else labels.ravel().astype(np.int32)
-        counted = int(np.count_nonzero(classes != VOID))
         if added[1]:
             row = ops.pad(row, [(0, 0), (0, 0), added, (0, 0)])
             classes = np.pad(classes, added, constant_values=VOID)
@@ -122,21 +117,42 @@ class Measure:
         certified = self._certify(
             row,
             None if everything else ops.convert_to_tensor(classes[None, None]),
-            constant=constant,
+            constant=self._constant(self._tiling.constant_factor((height, width))),
             labelled=labels is not None,
         )
         found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
-        # In a graph that is all that certificates can say. Left out of a mean it would flatter.
-        if counted and np.isnan(found["crs"]).any():
-            return None
         for name in found.keys() & {*MAPS, "second", "margins"}:
             found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
         for name in found.keys() & {"predicted", "second"}:
             found[name] = found[name].astype("uint8" if self.num_classes < 256 else "uint16")
-        found |= {"size": np.array([height, width]), "pixels": np.array(counted)}
+        return found
+
+    def complete(
+        self, found: Measured, logits: Tensor, labels: np.ndarray | None
+    ) -> Measured | None:
+        """What is known of a picture by its certificates: work of the host, but for an IoU curve.
+
+        Args:
+            found: What `certify` returned.
+            logits: As given to it.
+            labels: As given to it.
+
+        Returns:
+            By name: `predicted` and `radius` `(height, width)`, `size`, `pixels`, `crs` and with
+            labels `crpa` `(budgets,)`, the stability radii; with labels `accuracy`, `class_pixels`
+            `(3, classes)`, and the state of its IoU curve. None where logits are NaN or infinite:
+            nothing is certified then.
+        """
+        size = found["predicted"].shape
+        counted = math.prod(size) if labels is None else int(np.count_nonzero(labels != VOID))
+        # In a graph that is all that certificates can say. Left out of a mean it would flatter.
+        if counted and np.isnan(found["crs"]).any():
+            return None
+        found = {**found, "size": np.array(size), "pixels": np.array(counted)}
         if labels is not None:
             found |= self._of_labels(found["predicted"], labels, logits)
         if self.stops:
+            constant = self._constant(self._tiling.constant_factor(size))
             found = explored(
                 found, labels, self.stops, lipschitz_constant=constant, num_logits=self.num_logits
             )
