@@ -106,6 +106,7 @@ def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         network = keras.models.load_model(arguments.model, compile=False)
     predictor = certified_predictor(network, eps=[0.05, 0.1, 0.25])
+    pictured = "noise" if arguments.pictures is None else "/".join(arguments.pictures.parts[-2:])
     count, turns, report = arguments.images, arguments.turns, arguments.report
     seconds: dict[str, list[float]] = {"bare loop": [], "folder": []}
     with tempfile.TemporaryDirectory() as place:
@@ -119,7 +120,7 @@ def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
     return {
         "config": arguments.config, "trained": arguments.model is not None,
-        "pictures": "noise" if arguments.pictures is None else "/".join(arguments.pictures.parts[-2:]),
+        "pictures": pictured,
         "size": size, "images": count, "turns": turns, "report": report,
         "seconds": seconds, "share": float(np.median(shares)), "shares": shares,
     }  # fmt: skip
