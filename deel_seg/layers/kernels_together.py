@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from keras import ops
@@ -18,6 +18,9 @@ Tensor = Any
 _composed: contextvars.ContextVar[dict[int, Tensor] | None] = contextvars.ContextVar(
     "composed", default=None
 )
+_hand_out: contextvars.ContextVar[Callable[[], dict[int, Tensor]] | None] = contextvars.ContextVar(
+    "hand_out", default=None
+)
 
 
 def composed_kernel(layer: Any) -> Tensor | None:
@@ -26,28 +29,45 @@ def composed_kernel(layer: Any) -> Tensor | None:
     return None if kernels is None else kernels.get(id(layer))
 
 
+def composed_side_by_side(
+    layers: Sequence[Any], values: Sequence[Sequence[Tensor]]
+) -> list[Tensor]:
+    """Kernels of layers from these values of their factors, those of one shape together.
+
+    Args:
+        layers: `OrthogonalKernelLayer`s, built.
+        values: For each layer, tensors in the order of its `named_factors`.
+    """
+    plans: dict[AdaptiveOrthogonalKernel, list[int]] = {}
+    for index, layer in enumerate(layers):
+        plans.setdefault(layer.plan, []).append(index)
+    kernels: dict[int, Tensor] = {}
+    for plan, alike in plans.items():
+        named = [
+            dict(zip(layers[index].named_factors, map(tangent, values[index]), strict=True))
+            for index in alike
+        ]
+        made = plan.together([(each.get("projectors"), each.get("matrix")) for each in named])
+        kernels.update(zip(alike, made, strict=True))
+    return [kernels[index] for index in range(len(layers))]
+
+
 @contextlib.contextmanager
 def composed_together(layers: Iterable[Any]) -> Iterator[None]:
     """Composes the kernels of layers, those of one shape together, for calls in this context.
 
     The gradient that reaches a kernel goes on to the factors of its layer, as where the layer
-    composes its kernel itself.
+    composes its kernel itself. Kernels that are handed out already stay as they are.
 
     Args:
         layers: `OrthogonalKernelLayer`s, built.
     """
-    plans: dict[AdaptiveOrthogonalKernel, list[Any]] = {}
-    for layer in layers:
-        plans.setdefault(layer.plan, []).append(layer)
-    kernels: dict[int, Tensor] = {}
-    for plan, alike in plans.items():
-        # Read by copy: TensorFlow's custom gradients take tensors, and no variables.
-        values = [
-            {name: tangent(ops.copy(factor)) for name, factor in layer.named_factors.items()}
-            for layer in alike
-        ]
-        made = plan.together([(each.get("projectors"), each.get("matrix")) for each in values])
-        kernels.update(zip(map(id, alike), made, strict=True))
+    kernels = {**(_composed.get() or {}), **_handed_out()}
+    missing = [layer for layer in layers if id(layer) not in kernels]
+    # Read by copy: TensorFlow's custom gradients take tensors, and no variables.
+    values = [[ops.copy(factor) for factor in layer.factors] for layer in missing]
+    made = composed_side_by_side(missing, values)
+    kernels.update(zip(map(id, missing), made, strict=True))
     with composed_kernels(kernels):
         yield
 
@@ -60,3 +80,21 @@ def composed_kernels(kernels: dict[int, Tensor]) -> Iterator[None]:
         yield
     finally:
         _composed.reset(before)
+
+
+@contextlib.contextmanager
+def kernels_handed_out(hand_out: Callable[[], dict[int, Tensor]]) -> Iterator[None]:
+    """Lets models that are called in this context ask here for kernels, by the ids of layers.
+
+    When they are called, and not before: by then a gradient tape records.
+    """
+    before = _hand_out.set(hand_out)
+    try:
+        yield
+    finally:
+        _hand_out.reset(before)
+
+
+def _handed_out() -> dict[int, Tensor]:
+    hand_out = _hand_out.get()
+    return {} if hand_out is None else hand_out()

@@ -96,6 +96,11 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
         """The orthonormal variables, in a list."""
         return list(self.named_factors.values())
 
+    @property
+    def factors_of_kernel(self) -> list[Any]:
+        """The variables that hold what `kernel` was composed of, in the order of `factors`."""
+        return [getattr(self, f"{name}_of_kernel") for name in self._factor_names]
+
     def _compose(self, *factors: Tensor) -> Tensor:
         named = dict(zip(self._factor_names, factors, strict=True))
         return self._plan(named.get("projectors"), named.get("matrix"))
@@ -108,7 +113,7 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
         values = [ops.copy(factor) for factor in self.factors]
         if training:
             return self._compose(*[tangent(value) for value in values])
-        sources = [ops.copy(getattr(self, f"{name}_of_kernel")) for name in self._factor_names]
+        sources = [ops.copy(made_of) for made_of in self.factors_of_kernel]
         return self._kept_or_composed(ops.copy(self.kernel), sources, values)
 
     def _kept_or_composed(self, kernel: Tensor, sources: list[Tensor], values: list[Tensor]) -> Any:
@@ -144,15 +149,20 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
             return  # A kernel that was divided by its bound stays so.
         for name in self._factor_names:
             self._restore(name)
+        self.keep_kernel(self._compose(*[ops.convert_to_tensor(f) for f in self.factors]))
+
+    def keep_kernel(self, kernel: Tensor) -> None:
+        """Keeps this kernel as that of the factors as they are."""
+        for factor, made_of in zip(self.factors, self.factors_of_kernel, strict=True):
             # A copy: Keras' JAX trainer gives buffers away, and no two variables may share one.
-            getattr(self, f"{name}_of_kernel").assign(ops.copy(getattr(self, name)))
-        self.kernel.assign(self._compose(*[ops.convert_to_tensor(f) for f in self.factors]))
+            made_of.assign(ops.copy(factor))
+        self.kernel.assign(kernel)
 
     def _keeps_its_kernel(self) -> bool:
         """Whether the kept kernel is that of the factors as they are."""
         return all(
-            bool(ops.all(ops.equal(getattr(self, name), getattr(self, f"{name}_of_kernel"))))
-            for name in self._factor_names
+            bool(ops.all(ops.equal(factor, made_of)))
+            for factor, made_of in zip(self.factors, self.factors_of_kernel, strict=True)
         )
 
     def _restore(self, name: str) -> None:

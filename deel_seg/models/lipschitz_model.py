@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops, tree
+from keras import tree
 
 from deel_seg._backend import fuses_layers
 from deel_seg._checks import check_integer
 from deel_seg.certificates import CertifiedMetric
 from deel_seg.layers.kernels_together import composed_together
 from deel_seg.layers.lipschitz_layer import Condensable
-from deel_seg.layers.orthogonal_convolution import OrthogonalConvolution
 from deel_seg.lipschitz import (
     UnknownLipschitzBound,
     certified_lipschitz_constant,
     lipschitz_bound,
 )
+from deel_seg.models.accumulated_steps import AccumulatedSteps
 from deel_seg.models.graph_parts import GraphPart, OperationFunction, call_options, cut_graph
 from deel_seg.models.remat_parts import run_in_parts
 from deel_seg.models.sorted_convolutions import (
@@ -26,13 +26,11 @@ from deel_seg.models.sorted_convolutions import (
     joined,
     sorted_convolutions,
 )
-from deel_seg.models.worker_steps import WorkerSteps
-from deel_seg.parametrizations import retracted_together
 from deel_seg.vanilla import plain_network
 
 
 @keras.saving.register_keras_serializable("deel_seg")
-class LipschitzModel(WorkerSteps):
+class LipschitzModel(AccumulatedSteps):
     """A functional Keras model whose Lipschitz constant is proved from its graph.
 
     Built, compiled, trained, saved and loaded as any functional Keras model. On top of that:
@@ -89,22 +87,6 @@ class LipschitzModel(WorkerSteps):
                 return run_in_parts(self, parts, inputs, operation_fn)
             return super()._run_through_graph(inputs, *args, **options)
 
-    def train_step(self, *args: Any) -> Any:
-        """As Keras' `train_step`; weights of one shape return to the manifold together."""
-        # Frozen ones are no variables of the optimiser, and on JAX have no value in its step.
-        factors = [
-            factor
-            for layer in self._orthogonal_layers()
-            for factor in layer.factors
-            if factor.trainable
-        ]
-        with retracted_together(factors, _update_of(self.optimizer)):
-            return super().train_step(*args)
-
-    def _orthogonal_layers(self) -> list[OrthogonalConvolution]:
-        layers = self._flatten_layers(include_self=False)
-        return [layer for layer in layers if isinstance(layer, OrthogonalConvolution)]
-
     @property
     def lipschitz_constant(self) -> float:
         """Proved bound of the l2 Lipschitz constant, input to logits, at inference."""
@@ -156,9 +138,6 @@ class LipschitzModel(WorkerSteps):
         self._certified_metrics = lambda: certified
         self._bind_metrics(certify=False)  # The weights are still to be trained, or loaded.
         super().compile(*args, **kwargs)
-        # An optimiser whose variables the first step has to make has that step traced twice.
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
 
     def _bind_metrics(self, *, certify: bool) -> bool:
         """Tells certified metrics the constant; whether that by design is another than before."""
@@ -253,17 +232,6 @@ class LipschitzModel(WorkerSteps):
         except UnknownLipschitzBound:
             return plain  # Nothing is promised of it.
         return plain if proved <= allowed else plain_network(self, _below(allowed / proved))
-
-
-def _update_of(optimizer: Any) -> Callable[[], Any] | None:
-    """Whether a step updates the weights, if it is not each of them that does."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    batches = getattr(inner, "gradient_accumulation_steps", None)
-    # Keras' own count of batches: the public one is of updates.
-    seen = getattr(inner, "_iterations", None)
-    if not batches or seen is None:
-        return None
-    return lambda: ops.equal(ops.mod(seen + 1, batches), 0)
 
 
 def _below(ratio: float) -> float:

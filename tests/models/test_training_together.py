@@ -14,7 +14,7 @@ from keras import ops
 import deel_seg
 from deel_seg.layers import MaxMin, OrthogonalConv2D, kernels_together
 from deel_seg.losses import TemperatureCrossentropy
-from deel_seg.models import lipschitz_model
+from deel_seg.models import accumulated_steps, lipschitz_model
 from deel_seg.parametrizations import (
     AdaptiveOrthogonalKernel,
     OrthonormalInitializer,
@@ -23,6 +23,7 @@ from deel_seg.parametrizations import (
 
 CONFIG = {"widths": [4], "convolutions": 3}
 GENERATOR = np.random.default_rng(0)
+CONTEXTS = [(lipschitz_model, "composed_together"), (accumulated_steps, "retracted_together")]
 IMAGES = GENERATOR.random((4, 16, 16, 3), dtype="float32")
 LABELS = GENERATOR.integers(0, 3, (4, 16, 16))
 
@@ -81,8 +82,8 @@ OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_is_what_it_is_layer_by_layer(name: str, monkeypatch: Any) -> None:
     together = trained(OPTIMIZERS[name]())
-    for context in ("composed_together", "retracted_together"):
-        monkeypatch.setattr(lipschitz_model, context, apart)
+    for module, context in CONTEXTS:
+        monkeypatch.setattr(module, context, apart)
     one_by_one = trained(OPTIMIZERS[name]())
     untrained = [ops.convert_to_numpy(weight) for weight in network().trainable_weights]
     assert largest_difference(together, one_by_one) < 1e-5
@@ -103,19 +104,19 @@ def test_kernels_of_other_layers_are_noticed(monkeypatch: Any) -> None:
 
 def test_both_happen_in_training(monkeypatch: Any) -> None:
     used: list[str] = []
-    for context in ("composed_together", "retracted_together"):
-        original = getattr(lipschitz_model, context)
+    for module, context in CONTEXTS:
+        original = getattr(module, context)
 
         def noted(*parts: Any, original: Any = original, context: str = context) -> Any:
             used.append(context)
             return original(*parts)
 
-        monkeypatch.setattr(lipschitz_model, context, noted)
+        monkeypatch.setattr(module, context, noted)
     model = network()
     model(IMAGES, training=False)
     assert not used
     trained(OPTIMIZERS["sgd"]())
-    assert set(used) == {"composed_together", "retracted_together"}
+    assert set(used) == {context for _, context in CONTEXTS}
 
 
 @pytest.mark.parametrize("scaled", [False, True])
