@@ -23,7 +23,7 @@ from deel_seg.losses import TemperatureCrossentropy
 from tests.real_data import real_data_folder
 
 BUDGETS = (0.05, 0.3, 1.0)
-SUITE = AttackSuite(attacks=[PGD(steps=12, loss=Boundary(share)) for share in (0.02, 0.06)])
+SUITE = AttackSuite(attacks=[PGD(steps=12, loss=Boundary(0.04))])
 
 
 def drawn(split: str, count: int, size: int = 16) -> tuple[np.ndarray, np.ndarray]:

@@ -176,6 +176,7 @@ def test_a_broken_cost_is_caught(fault: str, monkeypatch: pytest.MonkeyPatch) ->
         assert_sound(images(41), 0, function=broken)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="shapes are known wherever JAX traces")
 def test_sizes_may_be_unknown() -> None:
     import tensorflow as tf

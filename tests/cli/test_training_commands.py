@@ -110,6 +110,8 @@ def test_a_killed_training_ends_as_one_that_was_not_killed(tmp_path: Path) -> No
     assert "other arguments: ['temperature']" in changed.stderr
 
 
+# tests/tuning stops sweeps at other moments, within a process.
+@pytest.mark.slow
 def test_a_killed_sweep_ends_as_one_that_was_not_killed(tmp_path: Path) -> None:
     config, whole, cut = write(tmp_path, SWEEP), tmp_path / "whole", tmp_path / "cut"
     # The first trial is done, the second one under way; tests/tuning stops at the other moments.

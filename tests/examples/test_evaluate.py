@@ -21,7 +21,7 @@ def test_a_table_in_three_forms(tmp_path: Path) -> None:
     deel_seg.LipDeepLabV3(config, num_classes=classes).save(tmp_path / "model.keras")
     command = [
         sys.executable, str(EXAMPLE), str(tmp_path / "model.keras"), "--size", "16",
-        "--images", "4", "--batch-size", "2", "--eps", "0,0.5", "--attacks", "fast",
+        "--images", "4", "--batch-size", "2", "--eps", "0,0.5",
         "--sigma", "0.1", "--samples", "20", "--seeds", "2", "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -31,7 +31,7 @@ def test_a_table_in_three_forms(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert [row["eps"] for row in found["rows"]] == [0.0, 0.5]
     for row in found["rows"]:
-        assert row["crpa"] <= row["attacked_accuracy"] <= row["accuracy"]
+        assert row["crpa"] <= row["accuracy"]
         assert row["images"] == 4
     assert len((tmp_path / "out" / "evaluation.csv").read_text().splitlines()) == 3
     assert len(list((tmp_path / "out" / "batches").glob("*.npz"))) == 2

@@ -53,6 +53,8 @@ def weights(out: Path) -> list[np.ndarray]:
     return keras.models.load_model(out / "last.keras", compile=False).get_weights()
 
 
+# tests/distributed runs the script, kills it and calls it again too.
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     uninterrupted = start(whole)

@@ -129,7 +129,7 @@ def test_tiles_certify_with_their_own_constant(pictures: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_stopped_run_goes_on_and_writes_the_same(
     pictures: Path, batch_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,8 @@ print(max(float(np.max(np.abs(a - b))) for a, b in zip(one, two)), float(np.max(
 """
 
 
+# Beside tests/distributed, where a network with it trains on two devices.
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's")
 def test_two_devices_agree_with_one() -> None:
     result = subprocess.run(

@@ -96,6 +96,7 @@ def test_groups_that_are_none(options: dict[str, Any], message: str) -> None:
         curve_over(**options).evaluate(identity_model())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorBoard needs TensorFlow")
 def test_tensorboard_holds_all_of_it(tmp_path: Path) -> None:
     import tensorflow as tf
