@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist
 # What has to give the same answers on the second Keras backend, beside the certificates.
 PORTABLE := attacks layers lipschitz losses smoothing
 PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
-	tests/models/test_remat_parts.py tests/models/test_sorted_convolutions.py \
+	tests/distributed tests/models/test_remat_parts.py \
 	tests/models/test_training_together.py tests/models/test_accumulated_steps.py \
 	tests/test_inference.py
 
@@ -44,6 +44,7 @@ lint: $(VENV)/.dev
 test-all: export DEEL_SEG_ALL := 1
 test-all: PYTEST += -m "slow or not slow"
 test-all: CERTIFICATES_ON_BOTH := tests/certificates
+test-all: PORTABLE_PATHS += tests/models/test_sorted_convolutions.py
 test-all: test
 
 types: $(VENV)/.dev

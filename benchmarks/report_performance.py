@@ -49,6 +49,13 @@ def spread(values: Found, form: str) -> str:
     return f"{median} ({lower} to {upper})"
 
 
+def batches(setting: Found) -> str:
+    """The size of a batch, and how many of them one update of the weights takes."""
+    gathered = setting.get("batches_an_update", 1)
+    size = str(setting["batch_size"])
+    return size if gathered == 1 else f"{size}, {gathered} an update"
+
+
 def training(found: Found) -> str:
     """Seconds of a step, ratios, and memory."""
     header = [
@@ -65,7 +72,7 @@ def training(found: Found) -> str:
                 + ("" if setting["dtype"] == "float32" else f", {setting['dtype']}")
                 + (f", in {parts} parts" if (parts := setting.get("remat_parts", 1)) > 1 else ""),
                 f"{setting['size']}x{setting['size']}",
-                str(setting["batch_size"]),
+                batches(setting),
                 f"{seconds['DeepLabV3']['median']:.3g}",
                 f"{seconds['LipDeepLabV3']['median']:.3g}",
                 spread(setting["ratio"], ".2f"),

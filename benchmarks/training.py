@@ -50,12 +50,14 @@ class Setting(NamedTuple):
     steps: int
     dtype: str = "float32"
     remat_parts: int = 1
+    batches_an_update: int = 1
 
 
 SETTINGS = {
     "S_128_8": Setting("S", 128, 8, turns=21, steps=3),
     "M1_128_30": Setting("M1", 128, 30, turns=5, steps=1),
     "M1_128_100": Setting("M1", 128, 100, turns=3, steps=1),
+    "S_128_8_of_4": Setting("S", 128, 8, turns=15, steps=4, batches_an_update=4),
     "S_512_4": Setting("S", 512, 4, turns=5, steps=1),
     "S_512_4_in_4_parts": Setting("S", 512, 4, turns=5, steps=1, remat_parts=4),
 }
@@ -73,11 +75,14 @@ def network(name: str, setting: Setting, jit_compile: bool | str) -> Any:
     import deel_seg
 
     keras.utils.set_random_seed(0)
+    gathered = setting.batches_an_update
     model = getattr(deel_seg, name)(
         setting.config, num_classes=CLASSES, dtype=keras.dtype_policies.get(setting.dtype)
     )
     model.compile(
-        keras.optimizers.AdamW(1e-3, weight_decay=1e-4),
+        keras.optimizers.AdamW(
+            1e-3, weight_decay=1e-4, gradient_accumulation_steps=gathered if gathered > 1 else None
+        ),
         deel_seg.losses.TemperatureCrossentropy(20.0, ignore_class=255),
         jit_compile=jit_compile,
     )

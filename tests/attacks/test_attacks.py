@@ -88,6 +88,7 @@ def test_a_threshold_is_reached_and_no_exact_radius_beaten(attack: Attack) -> No
         assert np.all(result.envelope.norm(threshold) >= ops.convert_to_numpy(radius))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("attack", MINIMAL, ids=named)
 def test_units_of_images_and_of_logits_do_not_matter(attack: Attack) -> None:
     """Lipschitz networks have small logits, and budgets of other sizes than ordinary ones."""
@@ -123,6 +124,7 @@ def test_images_do_not_depend_on_each_other(attack: Attack) -> None:
     np.testing.assert_array_equal(together.images, again.images)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("attack", [*WITH_BUDGET, *MINIMAL], ids=named)
 def test_a_single_logit_and_images_in_a_box(attack: Attack) -> None:
     generator = np.random.default_rng(0)
@@ -164,6 +166,7 @@ def test_goals() -> None:
     assert np.all(found.reached)
 
 
+@pytest.mark.one_backend
 def test_the_gap_to_an_exact_certificate_closes() -> None:
     """Strong enough to reach what is possible, up to 1 % of the pixels."""
     images, labels = scenes(2)

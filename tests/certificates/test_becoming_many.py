@@ -133,6 +133,7 @@ def test_what_is_not_finite_is_nan(value: float, p: float) -> None:
     assert nan[0, 0, :-1].all() and not nan[0, 0, -1]
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_going_on_reaches_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = images(150)

@@ -29,8 +29,6 @@ from tests.certificates.exact import SLACK, numbers
 from tests.certificates.exact_frontier import Frontier, frontier
 from tests.certificates.test_class_iou_bound import CASES
 
-pytestmark = pytest.mark.xla
-
 IN_FLOAT64 = accumulation_dtype() == "float64"
 BUDGETS = [0.0, 1e-3, 0.25, 1.0, 2.0, 3.5, 8.0, 20.0, 100.0, 1e6]
 THRESHOLDS = [(0, 1), (1, 3), (1, 2), (700001, 10**6)]
@@ -119,6 +117,7 @@ def in_narrow_windows() -> Callable:
     return call
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("positives", [1, 8, 24, 23])
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("p", [1, 2])

@@ -113,6 +113,7 @@ def test_batches_and_order_leave_no_trace() -> None:
         assert (whole[0] == other[0]).all() and whole[1] == other[1]
 
 
+@pytest.mark.slow
 def test_states_merge_by_adding() -> None:
     first, second = state(slice(0, 1))[0], state(slice(1, 3))[0]
     together = exact_sum.carried(ops.convert_to_tensor(first + second))

@@ -97,6 +97,7 @@ def test_sound_and_tight_on_random_margins(margins: list[float], p: float) -> No
     assert_sound(np.array(margins), p)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("kind", ["equal", "wide"])
 def test_a_million_pixels(kind: str) -> None:
     generator = np.random.default_rng(0)
@@ -130,6 +131,7 @@ def test_nothing_depends_on_the_order_of_the_pixels() -> None:
         assert (totals(margins, pixels, p) == totals(shuffled, pixels, p)).all()
 
 
+@pytest.mark.one_backend
 def test_many_budgets_equal_one_by_one() -> None:
     margins = np.abs(np.random.default_rng(9).normal(size=60))
     capacities = np.linspace(0, 60, 10)  # Several of them in the same bin.

@@ -95,6 +95,7 @@ def test_mask_cuts_regions_apart() -> None:
         assert (regions[image] == searched_regions(classes[image], mask[image], 4)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.xla
 def test_in_a_graph_bad_images_and_budgets_become_nan() -> None:
     logits = BLOBS.copy()

@@ -181,6 +181,7 @@ def test_nothing_to_attack_shows_the_prediction() -> None:
     assert (maps == predictions(logits)[:, None]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.xla
 @pytest.mark.parametrize("jit_compile", JIT_COMPILE)
 def test_in_a_graph_bad_images_are_minus_one(jit_compile: bool) -> None:

@@ -185,6 +185,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.slow
 def test_only_load_needs_tensorflow() -> None:
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW],

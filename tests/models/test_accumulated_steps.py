@@ -72,12 +72,14 @@ def test_the_training_is_that_of_kernels_for_each_batch(scaled: bool, monkeypatc
     assert largest_difference(together, untrained) > 1e-3
 
 
+@pytest.mark.one_backend
 def test_gradients_that_get_lost_between_batches_are_noticed(monkeypatch: Any) -> None:
     as_it_is = train(network())
     monkeypatch.setattr(AccumulatedKernels, "add_up", lambda _: None)
     assert largest_difference(as_it_is, train(network())) > 1e-3
 
 
+@pytest.mark.one_backend
 def test_kernels_and_their_gradients_wait_for_the_last_batch() -> None:
     model = network()
     layers = [model.layers[1], model.layers[-1]]
@@ -102,6 +104,7 @@ def test_kernels_and_their_gradients_wait_for_the_last_batch() -> None:
     assert not any(np.any(total) for total in sums(model))
 
 
+@pytest.mark.one_backend
 def test_exchanged_weights_are_composed_anew() -> None:
     model, other = network(), network()
     model.train_on_batch(IMAGES[0], LABELS[0])
@@ -113,6 +116,7 @@ def test_exchanged_weights_are_composed_anew() -> None:
     assert after == pytest.approx(float(other.train_on_batch(IMAGES[1], LABELS[1])), abs=1e-6)
 
 
+@pytest.mark.one_backend
 def test_a_training_cut_off_between_two_batches_goes_on(tmp_path: Path) -> None:
     without_a_break = train(network())
     model = network()

@@ -104,6 +104,7 @@ def test_parts_are_used_in_training_alone(monkeypatch: Any) -> None:
     assert len(set(runs)) == 3
 
 
+@pytest.mark.one_backend
 def test_parts_hold_every_node_once_and_what_passes_between_them() -> None:
     model = deel_seg.LipDeepLabV3("S", num_classes=5)
     nodes = [n for level in model._nodes_by_depth.values() for n in level if not n.is_input]

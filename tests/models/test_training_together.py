@@ -102,6 +102,7 @@ def test_kernels_of_other_layers_are_noticed(monkeypatch: Any) -> None:
     assert largest_difference(as_it_is, trained(OPTIMIZERS["sgd"]())) > 1e-3
 
 
+@pytest.mark.one_backend
 def test_both_happen_in_training(monkeypatch: Any) -> None:
     used: list[str] = []
     for module, context in CONTEXTS:
@@ -119,6 +120,7 @@ def test_both_happen_in_training(monkeypatch: Any) -> None:
     assert set(used) == {context for _, context in CONTEXTS}
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("scaled", [False, True])
 def test_weights_go_back_when_the_last_of_several_batches_updates_them(scaled: bool) -> None:
     model = network()

@@ -55,6 +55,7 @@ print("same on", *devices)
 """
 
 
+@pytest.mark.one_backend
 def test_two_devices_count_what_one_does() -> None:
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT],

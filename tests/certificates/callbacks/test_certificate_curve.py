@@ -124,6 +124,7 @@ def test_it_agrees_with_the_metrics_and_leaves_their_names_alone() -> None:
     assert "test_crpa@0_5" in prefixed
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_keras_callbacks_take_the_names(tmp_path: Path) -> None:
     model = compiled_model(CRPA(0.1, ignore_class=255, lipschitz_constant=1.0))
@@ -178,6 +179,7 @@ def test_a_file_of_something_else_is_refused_before_training(tmp_path: Path) -> 
     assert int(model.optimizer.iterations) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.one_backend
 def test_every_so_many_epochs_and_at_both_ends(tmp_path: Path) -> None:
     path = tmp_path / "curve.csv"
