@@ -92,6 +92,33 @@ and BatchCentering2D over that of PyTorch's own layers, timed by turns in PyTorc
 (`python benchmarks/training.py --torch PYTHON`)"""
 
 
+def little_memory(found: Found) -> str:
+    """Steps whose updates take several batches, and networks that train in parts."""
+    header = [
+        "config", "image", "batch", "in parts", "twin, s a step", "Lipschitz, s a step", "ratio",
+        "peak memory, GB",
+    ]  # fmt: skip
+    rows = [
+        [
+            setting["config"],
+            f"{setting['size']}x{setting['size']}",
+            batches(setting),
+            str(setting["remat_parts"]),
+            f"{setting['seconds']['DeepLabV3']['median']:.3g}",
+            f"{setting['seconds']['LipDeepLabV3']['median']:.3g}",
+            spread(setting["ratio"], ".2f"),
+            f"{setting['memory']['bytes']['LipDeepLabV3']['peak'] / GIGABYTE:.2f}",
+        ]
+        for setting in found["settings"].values()
+    ]
+    return f"""{table(header, rows)}
+
+{where(found)}. As in the first table; a step is that of one batch, and the twin trains in one part.
+Memory is the peak of a process that trains the Lipschitz network, libraries included.
+(`python benchmarks/training.py {" ".join(found["settings"])} --out
+benchmarks/results/little_memory_{found["backend"]}.json`)"""
+
+
 def inference(found: Found) -> str:
     """Ratios to the twin's bare forward pass."""
     kinds = ("network without certificates", "network", "exported")
@@ -238,6 +265,7 @@ def page(text: str) -> str:
     parts["fit"] = (certified_fit, read("certified_fit"))
     parts["data"] = parts.pop("input_pipeline")
     parts["quality"] = (quality, trainings())
+    parts["memory"] = (little_memory, read("little_memory"))
     for name, (make, files) in parts.items():
         made = "\n\n".join(make(found) for found in files) or "Not measured yet."
         text = pages.Part(name, SCRIPT).replaced(text, made)
