@@ -18,9 +18,10 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist
 	--no-loadscope-reorder
 
 # What has to give the same answers on the second Keras backend, beside the certificates.
-PORTABLE := attacks layers lipschitz losses smoothing
+PORTABLE := attacks layers losses smoothing
 PORTABLE_PATHS := $(PORTABLE:%=tests/%) $(PORTABLE:%=deel_seg/%) \
-	tests/distributed tests/models/test_remat_parts.py \
+	tests/distributed tests/lipschitz/test_estimated_bound.py \
+	tests/lipschitz/test_logit_error_bound.py tests/models/test_remat_parts.py \
 	tests/models/test_training_together.py tests/models/test_accumulated_steps.py \
 	tests/test_inference.py
 
@@ -44,7 +45,8 @@ lint: $(VENV)/.dev
 test-all: export DEEL_SEG_ALL := 1
 test-all: PYTEST += -m "slow or not slow"
 test-all: CERTIFICATES_ON_BOTH := tests/certificates
-test-all: PORTABLE_PATHS += tests/models/test_sorted_convolutions.py
+test-all: PORTABLE_PATHS += tests/lipschitz deel_seg/lipschitz \
+	tests/models/test_sorted_convolutions.py
 test-all: test
 
 types: $(VENV)/.dev
