@@ -6,8 +6,7 @@
 Config S trains on drawn shapes with AdamW at a rate of 5e-3. Then the singular values of each layer
 are found in float64, by the Fourier transform of its kernel on a torus: the largest, and the
 smallest of those that an orthogonal map of that shape has at 1. Writes
-benchmarks/results/orthogonality.json, where what was found for other policies on the same machine
-stays.
+benchmarks/results/orthogonality.json, where what was found for other policies stays.
 """
 
 from __future__ import annotations
@@ -83,13 +82,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"machine": describe_machine("tensorflow"), "policies": {}}
+    found: dict[str, Any] = {"policies": {}}
     if arguments.out.exists():
-        before = json.loads(arguments.out.read_text())
-        if before["machine"] == found["machine"]:
-            found = before
+        found = json.loads(arguments.out.read_text())
     for policy in arguments.policies or POLICIES:
-        found["policies"][policy] = measured = measure(policy, arguments.steps)
+        measured = measure(policy, arguments.steps)
+        found["policies"][policy] = {"machine": describe_machine("tensorflow"), **measured}
         print(policy, measured["smallest"], measured["largest"], flush=True)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -149,13 +149,14 @@ def orthogonality(found: Found) -> str:
         [policy, str(each["steps"]), f"{each['smallest']:.6f}", f"{each['largest']:.6f}"]
         for policy, each in found["policies"].items()
     ]
+    machines = "; ".join(dict.fromkeys(where(each) for each in found["policies"].values()))
     return f"""Of all layers of config S after training with AdamW at 5e-3, by the Fourier transform
 of the kernels in float64. A layer that changes dimensions has as many singular values as its
 shorter side.
 
 {table(header, rows)}
 
-{where(found)}. Kernels are shrunk by 2^-16, so that rounding leaves none above 1.
+{machines}. Kernels are shrunk by 2^-16, so that rounding leaves none above 1.
 (`python benchmarks/orthogonality.py`)"""
 
 
