@@ -145,10 +145,13 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
 
     def condense(self) -> None:
         """Brings the factors onto the manifold if they are off it, and keeps their kernel."""
-        if not self.built or self._keeps_its_kernel():
-            return  # A kernel that was divided by its bound stays so.
+        if not self.built:
+            return
+        # First, for a training step may have kept a kernel of factors that are off it.
         for name in self._factor_names:
             self._restore(name)
+        if self._keeps_its_kernel():
+            return  # A kernel that was divided by its bound stays so.
         self.keep_kernel(self._compose(*[ops.convert_to_tensor(f) for f in self.factors]))
 
     def keep_kernel(self, kernel: Tensor) -> None:

@@ -134,3 +134,13 @@ def test_an_optimiser_has_its_sums_once() -> None:
     assert len(model.optimizer.variables) == count
     model.compile(keras.optimizers.Adam(5e-3), TemperatureCrossentropy(5.0))
     assert sums(model) == []
+
+
+@pytest.mark.one_backend
+def test_a_kernel_kept_in_training_does_not_hide_weights_off_the_manifold() -> None:
+    model = network()
+    (factor, *_) = model.layers[1].factors
+    factor.assign(1.01 * factor)
+    model.train_on_batch(IMAGES[0], LABELS[0])
+    with pytest.warns(UserWarning, match="were not orthonormal"):
+        model.condense()
