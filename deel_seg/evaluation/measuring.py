@@ -62,7 +62,7 @@ class Measuring:
         self._warm = False
         self.curve: CertifiedIoUCurve | None = None
         # Of each class: pixels predicted rightly, labelled, and predicted; 0 before any batch.
-        self.class_pixels = np.zeros((3, 1), "int64")
+        self.class_pixels: np.ndarray = np.zeros((3, 1), "int64")
 
     def measure(self, turn: Sequence[Batch]) -> Iterator[Measured]:
         """All that is asked for, of each image of some batches, one for each place at most.
