@@ -5,8 +5,9 @@
 
 Config S with 19 classes on noise, or, with `--model FILE --pictures DIR`, a trained network on
 pictures, as PNG files. The bare loop calls the exported predictor on images that are in memory
-already, and waits for each; the folder is read, certified and written as `certify_folder` does it.
-Both by turns, and without what they compile for the first images; see `middle`. Writes
+already, and waits for each: one by one, and in batches as large as those of `certify_folder`, which
+reads, certifies and writes the folder. All by turns, and without what they compile for the first
+batches; see `middle`. Writes
 benchmarks/results/folder.json, folder_with_report.json or folder_of_pictures.json;
 `benchmarks/report_performance.py` makes the table.
 """
@@ -38,10 +39,12 @@ from deel_seg.export import CertifiedPredictor, certified_predictor  # noqa: E40
 from deel_seg.folders import certify_folder  # noqa: E402
 from deel_seg.folders.kept import Kept  # noqa: E402
 from deel_seg.folders.pictures import find_pictures  # noqa: E402
+from deel_seg.folders.reading import at_once  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 CLASSES = 19
-FIRST = 2  # Pictures that are not timed: they compile.
+FIRST = 2  # Batches that are not timed: they compile, and what follows them has not begun.
+BARE, TOGETHER, FOLDER = "bare loop", "in the same batches", "folder"
 
 
 def draw(folder: Path, count: int, size: int, pictures: Path | None) -> list[np.ndarray]:
@@ -63,17 +66,19 @@ def of_size(path: Path, size: int) -> np.ndarray:
         return np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
 
 
-def bare(predictor: CertifiedPredictor, images: list[np.ndarray]) -> float:
+def bare(predictor: CertifiedPredictor, images: list[np.ndarray], batch: int, group: int) -> float:
     """Seconds an image of a loop over the predictor."""
     done = []
-    for image in images:
-        for value in predictor(image).values():
+    for start in range(0, len(images), batch):
+        for value in predictor(np.concatenate(images[start : start + batch])).values():
             keras.ops.convert_to_numpy(value)
-        done.append(time.perf_counter())
-    return middle(done)
+        done += batch * [time.perf_counter()]
+    return middle(done, group)
 
 
-def folder_of(predictor: CertifiedPredictor, images: Path, out: Path, report: bool) -> float:
+def folder_of(
+    predictor: CertifiedPredictor, images: Path, out: Path, report: bool, group: int
+) -> float:
     """Seconds an image of a folder."""
     done = []
 
@@ -85,21 +90,22 @@ def folder_of(predictor: CertifiedPredictor, images: Path, out: Path, report: bo
     with mock.patch.object(Kept, "keep", keep):
         eps = predictor.manifest.eps
         certify_folder(predictor, images, out, eps=eps, report=report, verbose=0)
-    return middle(done)
+    return middle(done, group)
 
 
-def middle(done: list[float]) -> float:
-    """Mean of the middle half of the times between one image and the next, but for the first.
+def middle(done: list[float], group: int) -> float:
+    """Seconds an image, from the times at which each was done.
 
-    What else runs on a machine disturbs some of them many times over.
+    The mean of the middle half of the times that so many in a row took, but for the first: what
+    else runs on a machine disturbs some of them many times over.
     """
-    between = np.sort(np.diff(done)[FIRST - 1 :])
+    between = np.sort(np.diff(done[group - 1 :: group])[FIRST - 1 :])
     quarter = len(between) // 4
-    return float(between[quarter : len(between) - quarter].mean())
+    return float(between[quarter : len(between) - quarter].mean() / group)
 
 
-def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Medians of both, and how much of the bare loop's throughput the folder has."""
+def measure(size: int, number: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of all three, and how much of a bare loop's throughput the folder has."""
     keras.utils.set_random_seed(0)
     if arguments.model is None:
         network = deel_seg.LipDeepLabV3(arguments.config, num_classes=CLASSES)
@@ -107,22 +113,27 @@ def measure(size: int, arguments: argparse.Namespace) -> dict[str, Any]:
         network = keras.models.load_model(arguments.model, compile=False)
     predictor = certified_predictor(network, eps=[0.05, 0.1, 0.25])
     pictured = "noise" if arguments.pictures is None else "/".join(arguments.pictures.parts[-2:])
-    count, turns, report = arguments.images, arguments.turns, arguments.report
-    seconds: dict[str, list[float]] = {"bare loop": [], "folder": []}
+    group, turns, report = at_once((size, size)), arguments.turns, arguments.report
+    count = max(number // group, FIRST + 2) * group
+    seconds: dict[str, list[float]] = {BARE: [], TOGETHER: [], FOLDER: []}
     with tempfile.TemporaryDirectory() as place:
         pictures = Path(place) / "pictures"
         pictures.mkdir()
         images = draw(pictures, count, size, arguments.pictures)
         for turn in range(turns):
-            seconds["bare loop"].append(bare(predictor, images))
+            seconds[BARE].append(bare(predictor, images, 1, group))
+            seconds[TOGETHER].append(bare(predictor, images, group, group))
             out = Path(place) / f"out{turn}"
-            seconds["folder"].append(folder_of(predictor, pictures, out, report))
-    shares = [one / other for one, other in zip(*seconds.values(), strict=True)]
+            seconds[FOLDER].append(folder_of(predictor, pictures, out, report, group))
+    shares = {
+        name: [one / other for one, other in zip(seconds[name], seconds[FOLDER], strict=True)]
+        for name in (BARE, TOGETHER)
+    }
     return {
         "config": arguments.config, "trained": arguments.model is not None,
-        "pictures": pictured,
+        "pictures": pictured, "batch_size": group,
         "size": size, "images": count, "turns": turns, "report": report,
-        "seconds": seconds, "share": float(np.median(shares)), "shares": shares,
+        "seconds": seconds, "shares": shares,
     }  # fmt: skip
 
 
@@ -134,8 +145,8 @@ def main() -> None:
     add = parser.add_argument
     add("--config", default="S")
     add("--sizes", type=int, nargs="+", default=[128, 512])
-    add("--images", type=int, default=40)
-    add("--turns", type=int, default=3)
+    add("--images", type=int, nargs="+", default=[256, 40], help="one number for each size")
+    add("--turns", type=int, default=5)
     add("--model", type=Path, help="a trained network, in place of a new one of --config")
     add("--pictures", type=Path, help="folder of pictures, in place of noise")
     add("--report", action="store_true", help="find what a report shows too")
@@ -146,9 +157,10 @@ def main() -> None:
         name = "folder_of_pictures.json"
     out = arguments.out or RESULTS / name
     found = []
-    for size in arguments.sizes:
-        found.append(measure(size, arguments))
-        print(f"{size}: {found[-1]['share']:.3f} of the bare loop's throughput", flush=True)
+    for size, images in zip(arguments.sizes, arguments.images, strict=True):
+        found.append(measure(size, images, arguments))
+        for name, shares in found[-1]["shares"].items():
+            print(f"{size}: {np.median(shares):.3f} of the throughput of {name}", flush=True)
     backend = keras.backend.backend()
     result = {"machine": describe_machine(backend), "backend": backend, "settings": found}
     out.write_text(json.dumps(result, indent=1) + "\n")

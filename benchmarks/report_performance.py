@@ -219,8 +219,9 @@ def certified_fit(found: Found) -> str:
 def folders(found: Found) -> str:
     """What reading, writing and the rest take beside a bare loop over the predictor."""
     header = [
-        "config", "pictures", "size", "for a report", "bare loop, s a picture",
-        "folder, s a picture", "of its throughput",
+        "config", "pictures", "size", "for a report", "bare loop, one by one, s a picture",
+        "in batches of", "s a picture", "folder, s a picture", "of the first's throughput",
+        "of the second's",
     ]  # fmt: skip
     settings = list(found["settings"])
     for name in ("folder_with_report", "folder_of_pictures"):
@@ -232,19 +233,32 @@ def folders(found: Found) -> str:
             each.get("pictures", "noise"),
             f"{each['size']}x{each['size']}",
             "yes" if each["report"] else "no",
-            *(f"{statistics.median(seconds):.3g}" for seconds in each["seconds"].values()),
-            f"{each['share']:.2f} ({min(each['shares']):.2f} to {max(each['shares']):.2f})",
+            *middle_of(each, "bare loop"),
+            str(each["batch_size"]),
+            *middle_of(each, "in the same batches", "folder"),
+            *(extent(shares) for shares in each["shares"].values()),
         ]
         for each in settings
     ]
     return f"""{table(header, rows)}
 
-{where(found)}. PNG files, one after the other, the middle half of the times from one to the next,
+{where(found)}. PNG files, the middle half of the times from one batch to the next,
 medians of turns (the lowest and highest in brackets); what is compiled at the beginning is left out
-of both. For a report it is also found what
+of all. A bare loop takes the pictures one by one, or in the batches that the command line makes of
+small pictures. For a report it is also found what
 the page shows: 50 budgets, regions, and the order in which pixels are lost. Noise goes through a
 new network; pictures through one that was trained on such, which finds regions in them.
 (`python benchmarks/folder.py`, also with `--report` and with `--model` and `--pictures`)"""
+
+
+def middle_of(found: Found, *names: str) -> list[str]:
+    """Medians of the seconds a picture."""
+    return [f"{statistics.median(found['seconds'][name]):.3g}" for name in names]
+
+
+def extent(values: list[float]) -> str:
+    """The median, and the lowest and highest."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def trainings() -> list[Found]:

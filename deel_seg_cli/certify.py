@@ -40,7 +40,11 @@ SOME_REFUSED = 3
     help="Pixels that parts see of their neighbours; the constant grows with it.",
 )
 @click.option("--padding", type=float, default=0.0, help="What pictures are filled up with.")
-@click.option("--batch-size", type=int, default=1, help="Pictures of one size at a time.")
+@click.option(
+    "--batch-size",
+    type=int,
+    help="Pictures of one size at a time; by default as many as have the pixels of one of 512x512.",
+)
 @click.option(
     "--report/--no-report",
     default=None,

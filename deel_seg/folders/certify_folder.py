@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ def certify_folder(
     tile: tuple[int, int] | None = None,
     overlap: int = 0,
     padding: float = 0.0,
-    batch_size: int = 1,
+    batch_size: int | None = None,
     report: bool = False,
     verbose: int = 1,
 ) -> FolderCertificates:
@@ -80,7 +81,9 @@ def certify_folder(
             network of fixed size, which takes that.
         overlap: Pixels that tiles look at beyond their own on every inner side.
         padding: What pictures are filled up with, in `[0, 1]`.
-        batch_size: Pictures of one size that are certified together.
+        batch_size: Pictures of one size, one after the other, that are certified together; by
+            default as many small ones as have the pixels of one of 512x512. A network rounds
+            otherwise in a batch of another size: last digits differ.
         report: Whether to keep what `deel_seg.report.write_report` shows too: in `maps/NAME.npz`
             the labels, the picture as JPEG, the class that came second and the certificates at more
             budgets; and `manifest.json` and `audit.json` of the network.
@@ -114,7 +117,8 @@ def certify_folder(
             "`fractions` must hold different shares, at least one. "
             + received(fractions=list(fractions))
         )
-    batch_size = check_integer("batch_size", batch_size, minimum=1)
+    if batch_size is not None:
+        batch_size = check_integer("batch_size", batch_size, minimum=1)
     padding = check_real("padding", padding, minimum=0.0, maximum=1.0)
     pictures = find_pictures(images)
     label_files = {} if labels is None else find_labels(labels, pictures)
@@ -215,16 +219,16 @@ def _certified(
     read: Iterable[tuple[list[str], dict[str, Picture | UnreadablePicture]]], measure: Measure
 ) -> Iterator[_Batch]:
     for names, found in read:
-        pixels = [each.pixels for each in found.values() if isinstance(each, Picture)]
-        logits: Iterator[Any] = iter(measure.logits(pixels) if pixels else ())
-        parts: dict[str, _Certified | UnreadablePicture] = {}
-        for name, each in found.items():
-            if isinstance(each, Picture):
-                answer = next(logits)
-                parts[name] = _Certified(each, answer, measure.certify(answer, each.labels))
-            else:
-                parts[name] = each
-        yield _Batch(names, parts)
+        pictures = {name: each for name, each in found.items() if isinstance(each, Picture)}
+        parts: dict[str, _Certified | UnreadablePicture] = {
+            name: each for name, each in found.items() if isinstance(each, UnreadablePicture)
+        }
+        if pictures:
+            logits = measure.logits([each.pixels for each in pictures.values()])
+            certified = measure.certify(logits, [each.labels for each in pictures.values()])
+            of_each = zip(pictures.values(), logits, certified, strict=True)
+            parts |= zip(pictures, itertools.starmap(_Certified, of_each), strict=True)
+        yield _Batch(names, {name: parts[name] for name in found})
 
 
 class _Finish:

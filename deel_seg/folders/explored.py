@@ -115,7 +115,10 @@ def budget_levels(
         `level` `(pixels,)` uint8, the three cuts `(stops,)` uint8, and `level_radius`, the least
         radius of every level.
     """
-    order, ordered = _in_order(margins), np.sort(np.nan_to_num(radius, nan=-1.0))
+    order = _in_order(margins)
+    ordered = np.nan_to_num(radius[order], nan=-1.0)
+    if not (ordered[1:] >= ordered[:-1]).all():
+        ordered = np.sort(ordered)
     cuts = {
         "alone": np.searchsorted(ordered, stops, side="right"),
         "lost": _places(counted[order], lost),
@@ -190,17 +193,13 @@ def explore_regions(
     )
     numbers, sizes, radii = found.numbers[0], found.sizes, found.radius
     levels = np.append(NO_REGION, np.searchsorted(stops, radii, side="left")).astype(np.uint8)
-    boxes = ndimage.find_objects(numbers)
     largest = np.argsort(-sizes, kind="stable")[:_REGIONS_LISTED]
-    depth = _depth(numbers)
-    listed = [
-        (sizes[each], *_deepest(depth, numbers, each + 1, boxes[each]), radii[each])
-        for each in largest
-    ]
+    rows, columns = np.divmod(_deepest(numbers, len(sizes))[largest], numbers.shape[1])
+    listed = np.stack([sizes[largest], rows, columns, radii[largest]], axis=-1)
     held = len(radii) - np.searchsorted(np.sort(radii), stops, side="right")
     return {
         "region_level": levels[numbers],
-        "regions": np.array(listed, np.float64).reshape(-1, 4),
+        "regions": listed.astype(np.float64),
         "regions_held": np.append(held, len(radii)),
     }
 
@@ -223,13 +222,14 @@ def _depth(numbers: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_cdt(inner)
 
 
-def _deepest(
-    depth: np.ndarray, numbers: np.ndarray, number: int, box: tuple[slice, slice]
-) -> tuple[int, int]:
-    """The pixel of a region that is farthest from its border."""
-    inside = np.where(numbers[box] == number, depth[box], -1)
-    row, column = np.unravel_index(inside.argmax(), inside.shape)
-    return int(box[0].start + row), int(box[1].start + column)
+def _deepest(numbers: np.ndarray, regions: int) -> np.ndarray:
+    """The place of the pixel of each region that is farthest from its border."""
+    depth = _depth(numbers).astype(np.int64).ravel()
+    # Of those equally far the first.
+    keys = (depth << 32) | np.arange(numbers.size)[::-1]
+    deepest = np.zeros(regions + 1, np.int64)
+    np.maximum.at(deepest, numbers.ravel(), keys)
+    return numbers.size - 1 - (deepest[1:] & (2**32 - 1))
 
 
 def seen(pixels: np.ndarray) -> np.ndarray:

@@ -77,8 +77,8 @@ class Measure:
         """How many classes the network tells apart."""
         return label_count(self.num_logits)
 
-    def logits(self, pixels: Sequence[np.ndarray]) -> list[Tensor]:
-        """Logits `(height, width, classes)` of each picture."""
+    def logits(self, pixels: Sequence[np.ndarray]) -> Tensor:
+        """Logits `(pictures, height, width, classes)` of pictures of one size."""
         height, width = pixels[0].shape[:2]
         padded = self._tiling.padded((height, width))
         low, high = self._manifest.input_range
@@ -86,46 +86,58 @@ class Measure:
         images = (low + (high - low) * images).astype("float32")
         tiles = self._tiling.tiles(padded)
         if len(tiles) == 1:
-            found = self._infer(ops.convert_to_tensor(images))[:, :height, :width]
-            return [found[index] for index in range(len(pixels))]
+            return self._infer(ops.convert_to_tensor(images))[:, :height, :width]
         whole = np.empty((*images.shape[:3], self.num_logits), "float32")
         every = (slice(None),)
         for tile in tiles:
             part = self._infer(ops.convert_to_tensor(images[every + tile.taken]))
             whole[every + tile.written] = ops.convert_to_numpy(part)[every + tile.own]
-        return [ops.convert_to_tensor(each[:height, :width]) for each in whole]
+        return ops.convert_to_tensor(whole[:, :height, :width])
 
-    def certify(self, logits: Tensor, labels: np.ndarray | None) -> Measured:
-        """Certifies a picture, where the network runs.
+    def certify(self, logits: Tensor, labels: Sequence[np.ndarray | None]) -> list[Measured]:
+        """Certifies pictures of one size, where the network runs.
 
         Args:
-            logits: `(height, width, classes)`, those that the method above returns.
-            labels: uint8 `(height, width)`, 255 for void, or None.
+            logits: `(pictures, height, width, classes)`, those that the method above returns.
+            labels: Of each picture uint8 `(height, width)`, 255 for void, or None.
 
         Returns:
-            By name what `complete` goes on with.
+            Of each picture, by name, what `complete` goes on with.
         """
-        height, width = logits.shape[:2]
+        # Pictures with labels and others are not certified by the same graph.
+        if any(each is None for each in labels) and any(each is not None for each in labels):
+            return [
+                self._certify_alike(logits[index : index + 1], [each])[0]
+                for index, each in enumerate(labels)
+            ]
+        return self._certify_alike(logits, labels)
+
+    def _certify_alike(self, logits: Tensor, labels: Sequence[np.ndarray | None]) -> list[Measured]:
+        number, height, width = logits.shape[:3]
         pixels = height * width
         added = (0, row_length(pixels) - pixels)
-        row = ops.reshape(logits, (1, 1, pixels, self.num_logits))
-        classes = np.zeros(pixels, np.int32) if labels is None else labels.ravel().astype(np.int32)
+        rows = ops.reshape(logits, (number, 1, pixels, self.num_logits))
+        classes = np.zeros((number, 1, pixels), np.int32)
+        for row, each in zip(classes, labels, strict=True):
+            row[0] = 0 if each is None else each.ravel()
+        labelled = labels[0] is not None
+        everything = not labelled and not added[1]
         if added[1]:
-            row = ops.pad(row, [(0, 0), (0, 0), added, (0, 0)])
-            classes = np.pad(classes, added, constant_values=VOID)
-        everything = labels is None and not added[1]
+            rows = ops.pad(rows, [(0, 0), (0, 0), added, (0, 0)])
+            classes = np.pad(classes, [(0, 0), (0, 0), added], constant_values=VOID)
         certified = self._certify(
-            row,
-            None if everything else ops.convert_to_tensor(classes[None, None]),
+            rows,
+            None if everything else ops.convert_to_tensor(classes),
             constant=self._constant(self._tiling.constant_factor((height, width))),
-            labelled=labels is not None,
+            labelled=labelled,
         )
-        found = {name: ops.convert_to_numpy(value)[0] for name, value in certified.items()}
+        found = {name: ops.convert_to_numpy(value) for name, value in certified.items()}
         for name in found.keys() & {*MAPS, "second", "margins"}:
-            found[name] = found[name].reshape(-1)[:pixels].reshape(height, width)
+            found[name] = found[name].reshape(number, -1)[:, :pixels]
+            found[name] = found[name].reshape(number, height, width)
         for name in found.keys() & {"predicted", "second"}:
             found[name] = found[name].astype("uint8" if self.num_classes < 256 else "uint16")
-        return found
+        return [{name: value[index] for name, value in found.items()} for index in range(number)]
 
     def complete(
         self, found: Measured, logits: Tensor, labels: np.ndarray | None
@@ -133,9 +145,9 @@ class Measure:
         """What is known of a picture by its certificates: work of the host, but for an IoU curve.
 
         Args:
-            found: What `certify` returned.
-            logits: As given to it.
-            labels: As given to it.
+            found: What `certify` returned of it.
+            logits: Its `(height, width, classes)`, as given there.
+            labels: As given there.
 
         Returns:
             By name: `predicted` and `radius` `(height, width)`, `size`, `pixels`, `crs` and with

@@ -202,19 +202,40 @@ def test_a_picture_with_logits_that_are_no_numbers_is_listed_and_in_no_mean(
     sound, spoilt = Measure.logits, []
 
     def logits(self: Measure, pixels: Any) -> Any:
-        found = sound(self, pixels)
+        found = np.array(sound(self, pixels))
         if not spoilt:
-            spoilt.append(found[0].shape)
-            found[0] = found[0] * np.float32("inf")
-        return found
+            spoilt.append(len(found))
+            found[0] *= np.float32("inf")
+        return ops.convert_to_tensor(found)
 
     monkeypatch.setattr(Measure, "logits", logits)
     found = certify(tmp_path)
+    assert spoilt == [2], "the other picture of its batch is certified"
     assert set(found.refused) == {"a.png", "broken.jpg"}
     assert "NaN or infinite" in found.refused["a.png"]
     assert "a.png" not in [row["image"] for row in found.rows]
     crs = next(values for name, values in found.summary["values"].items() if "crs@" in name)
     assert crs["images"] == len(found.rows)
+
+
+@pytest.mark.parametrize("labelled", [(), (1,), (0, 1, 2)])
+def test_pictures_together_are_certified_as_each_alone(labelled: tuple[int, ...]) -> None:
+    measure = Measure(predictor(), Tiling((2, 2)), EPS, [Fraction(1, 2)], 0.0, report=True)
+    generator = np.random.default_rng(0)
+    pixels = list(generator.integers(0, 256, (3, 7, 9, 3), "uint8"))
+    drawn = generator.choice([0, 1, 2, 255], (3, 7, 9)).astype("uint8")
+    labels = [drawn[index] if index in labelled else None for index in range(3)]
+    logits = measure.logits(pixels)
+    together = measure.certify(logits, labels)
+    for index, found in enumerate(together):
+        (alone,) = measure.certify(logits[index : index + 1], [labels[index]])
+        assert set(found) == set(alone)
+        for name, value in alone.items():
+            # Sums of another batch may round otherwise; pixels have nothing to do with each other.
+            ulps = 0 if value.ndim == 2 else 4
+            np.testing.assert_array_max_ulp(
+                *(np.asarray(v, np.float32) for v in (found[name], value)), ulps
+            )
 
 
 def test_a_folder_of_which_nothing_can_be_read(tmp_path: Path) -> None:
