@@ -81,7 +81,13 @@ def draw(seed: int, size: int, stops: list[float]) -> dict[str, np.ndarray]:
     lost, lost_right = lost_pixels(crs, radius.size), lost_pixels(crpa, radius.size)
     lost_right = lost_right - int((~right).sum())
     levels = budget_levels(
-        radius.ravel(), radius.ravel(), stops, lost, counted.ravel(), lost_right, right.ravel()
+        np.argsort(radius.ravel(), kind="stable"),
+        radius.ravel(),
+        stops,
+        lost,
+        counted.ravel(),
+        lost_right,
+        right.ravel(),
     )
     levels["level"] = levels["level"].reshape(radius.shape)
     colours = np.clip(128 + 16 * smooth(generator, (size, size, 3), 1.5), 0, 255)

@@ -36,6 +36,7 @@ def radii_on_host(
     lipschitz_constant: Any,
     p: float,
     num_classes: int,
+    order: np.ndarray | None = None,
 ) -> RegionsOnHost:
     """Lower-bounds for each region the budget that changes most of its pixels.
 
@@ -49,12 +50,11 @@ def radii_on_host(
         lipschitz_constant: Checked scalar.
         p: Norm of the attack.
         num_classes: Number of logits.
+        order: The places of all margins in increasing order, if that is known.
     """
     numbers = connect_all(classes, inside, connectivity, min_pixels)
-    chosen = np.flatnonzero(numbers)
-    of_chosen = numbers.ravel()[chosen]
-    sizes = np.bincount(of_chosen)[1:]
-    ordered = sort_by_region(margins.ravel()[chosen], of_chosen)
+    sizes = np.bincount(numbers.ravel())[1:]
+    ordered = sort_by_region(margins.ravel(), numbers.ravel(), order)
     starts = np.cumsum(sizes) - sizes
     totals = least_totals(ordered, starts, changed.needed(sizes), p, accumulation_dtype())
     # Filled up to one of few lengths, for which this is compiled once.

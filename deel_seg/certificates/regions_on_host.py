@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from deel_seg.certificates.order_on_host import bits_of, order_of
+
 
 def connect(classes: np.ndarray, kept: np.ndarray, connectivity: int) -> np.ndarray:
     """Numbers the connected regions of equal class of one class map.
@@ -101,17 +103,22 @@ def _first_places(values: np.ndarray) -> np.ndarray:
     return places
 
 
-def sort_by_region(margins: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def sort_by_region(
+    margins: np.ndarray, numbers: np.ndarray, order: np.ndarray | None = None
+) -> np.ndarray:
     """The margins of each region in increasing order, one region after the other.
 
     Args:
-        margins: `(pixels,)` float32, `>= 0`.
-        numbers: `(pixels,)`, the number of their regions.
+        margins: `(pixels,)` float32, `>= 0` in regions.
+        numbers: `(pixels,)` int32, the number of their regions; 0 for none.
+        order: The places of all margins in increasing order, if that is known.
     """
-    # Floats >= 0 are ordered like their bits.
-    keys = (numbers.astype(np.int64) << 32) | (margins + np.float32(0)).view(np.int32)
-    keys.sort()
-    return keys.astype(np.int32).view(np.float32)
+    if order is None:
+        chosen = np.flatnonzero(numbers)
+        order = chosen[order_of(bits_of(margins[chosen]))]
+    else:
+        order = order[numbers[order] > 0]
+    return margins[order_of(numbers, order)]
 
 
 def least_totals(

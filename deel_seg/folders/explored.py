@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from deel_seg.certificates.changed_pixels import check_fraction_or_left
 from deel_seg.certificates.inputs import check_scalar
+from deel_seg.certificates.order_on_host import bits_of, order_of
 from deel_seg.certificates.radii_on_host import radii_on_host
 from deel_seg.data.dataset_info import VOID
 
@@ -38,7 +39,7 @@ def explored(
             largest logit but the predicted one, `margins` and the certificates at the stops.
         labels: `(height, width)`, 255 for void, or None.
         stops: Budgets, increasing.
-        options: As of `explore_regions`.
+        options: As of `explore_regions`, but for the order.
     """
     values = dict(found)
     margins, crs = values.pop("margins"), values.pop("stop_crs")
@@ -53,8 +54,9 @@ def explored(
         more["crpa"] = values.pop("stop_crpa")
         wrong = number - int(right.sum())
         more["lost_right_count"] = lost_pixels(more["crpa"], number) - wrong
+    order = order_of(bits_of(np.nan_to_num(margins.ravel(), nan=np.inf)))
     more |= budget_levels(
-        margins.ravel(),
+        order,
         radius.ravel(),
         stops,
         more["lost_count"],
@@ -65,7 +67,7 @@ def explored(
     more["level"] = more["level"].reshape(predicted.shape)
     more["second"] = second
     if np.isfinite(radius).all():
-        more |= explore_regions(margins, predicted, stops, **options)
+        more |= explore_regions(margins, predicted, stops, order=order, **options)
     else:
         more |= no_regions(predicted.shape, stops)
     return values | {REPORT + name: value for name, value in more.items()}
@@ -87,7 +89,7 @@ def lost_pixels(shares: np.ndarray, counted: int) -> np.ndarray:
 
 
 def budget_levels(
-    margins: np.ndarray,
+    order: np.ndarray,
     radius: np.ndarray,
     stops: Sequence[float],
     lost: np.ndarray,
@@ -103,7 +105,8 @@ def budget_levels(
     say this exactly, so nothing is rounded.
 
     Args:
-        margins: `(pixels,)` float32, the margins behind `radius`, in whose order pixels are lost.
+        order: `(pixels,)`, their places in the order in which they are lost, that of the margins
+            behind `radius`.
         radius: `(pixels,)`, the budget that changes each pixel alone.
         stops: Budgets.
         lost: Number of pixels lost at each of them, against the prediction.
@@ -115,7 +118,6 @@ def budget_levels(
         `level` `(pixels,)` uint8, the three cuts `(stops,)` uint8, and `level_radius`, the least
         radius of every level.
     """
-    order = _in_order(margins)
     ordered = np.nan_to_num(radius[order], nan=-1.0)
     if not (ordered[1:] >= ordered[:-1]).all():
         ordered = np.sort(ordered)
@@ -139,18 +141,6 @@ def budget_levels(
     }
 
 
-def _in_order(margins: np.ndarray) -> np.ndarray:
-    """The places of margins `>= 0` in increasing order, of equal ones in their own.
-
-    Bits of such floats are ordered as they are; with the place below them they are sorted as whole
-    numbers, ten times as fast as by a stable `argsort`.
-    """
-    bits = np.nan_to_num(margins + np.float32(0), nan=np.inf).view(np.int32)
-    keys = (bits.astype(np.int64) << 32) | np.arange(len(margins))
-    keys.sort()
-    return (keys & (2**32 - 1)).astype(np.int32)
-
-
 def _places(chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """How far to go for so many of those chosen."""
     places = np.concatenate([[0], np.flatnonzero(chosen) + 1])
@@ -162,6 +152,7 @@ def explore_regions(
     predicted: np.ndarray,
     stops: Sequence[float],
     *,
+    order: np.ndarray,
     lipschitz_constant: float,
     num_logits: int,
 ) -> Arrays:
@@ -171,6 +162,7 @@ def explore_regions(
         margins: `(height, width)`, float32, finite.
         predicted: The same shape, classes.
         stops: Budgets, increasing.
+        order: The places of the margins in increasing order.
         lipschitz_constant: Of the network.
         num_logits: How many it answers each pixel with.
 
@@ -190,6 +182,7 @@ def explore_regions(
         lipschitz_constant=check_scalar("lipschitz_constant", lipschitz_constant, positive=True),
         p=2,
         num_classes=num_logits,
+        order=order,
     )
     numbers, sizes, radii = found.numbers[0], found.sizes, found.radius
     levels = np.append(NO_REGION, np.searchsorted(stops, radii, side="left")).astype(np.uint8)
