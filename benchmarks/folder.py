@@ -37,9 +37,9 @@ import deel_seg  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
 from deel_seg.export import CertifiedPredictor, certified_predictor  # noqa: E402
 from deel_seg.folders import certify_folder  # noqa: E402
+from deel_seg.folders.batches import at_once  # noqa: E402
 from deel_seg.folders.kept import Kept  # noqa: E402
 from deel_seg.folders.pictures import find_pictures  # noqa: E402
-from deel_seg.folders.reading import at_once  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 CLASSES = 19

@@ -18,11 +18,12 @@ from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.data.read import IndexLabels, LabelDecoder, ThresholdLabels, check_mapping
 from deel_seg.export import Manifest
 from deel_seg.folders.ahead import ahead
+from deel_seg.folders.batches import batches_of
 from deel_seg.folders.kept import Kept
 from deel_seg.folders.measure import Measure, Measured, stability_name
 from deel_seg.folders.network import open_predictor
 from deel_seg.folders.pictures import Picture, UnreadablePicture, find_labels, find_pictures
-from deel_seg.folders.reading import Reader, batches_of
+from deel_seg.folders.reading import Reader
 from deel_seg.folders.results import FolderCertificates, Totals, row_of, summarised, write
 from deel_seg.folders.statement import write_statement
 from deel_seg.folders.tiles import Tiling, smallest_multiple
@@ -125,8 +126,9 @@ def certify_folder(
     predictor = open_predictor(model)
     tiling = _tiling(predictor.network, tile, overlap)
     measure = Measure(
-        predictor, tiling, budgets, shares, padding, certified_iou=certified_iou, report=report
-    )
+        predictor, tiling, budgets, shares, padding, certified_iou=certified_iou, report=report,
+        batch_size=batch_size,
+    )  # fmt: skip
     decoder = _decoder(label_mapping, label_threshold, measure.num_classes)
     settings = {
         "eps": budgets,

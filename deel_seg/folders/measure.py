@@ -25,6 +25,7 @@ from deel_seg.certificates.pixels import label_count
 from deel_seg.certificates.two_best import two_best
 from deel_seg.data.dataset_info import VOID
 from deel_seg.export import CertifiedPredictor
+from deel_seg.folders.batches import at_once
 from deel_seg.folders.explored import explored
 from deel_seg.folders.stops import budget_stops
 from deel_seg.folders.tiles import Tiling, pad
@@ -40,7 +41,8 @@ class Measure:
     """What the network answers for pictures, and what is certified of them by it.
 
     What is certified of an image does not depend on where its pixels lie. So they are laid in one
-    row, filled up to one of few lengths, for which the certificates are compiled once.
+    row, filled up to one of few lengths, and rows up to one number for each length, for which the
+    certificates are compiled once.
 
     Args:
         predictor: The network, its constant and the tolerance of its logits.
@@ -50,6 +52,7 @@ class Measure:
         padding: What images are filled up with, in `[0, 1]`.
         certified_iou: Whether to certify the IoU of each class over all pictures with labels.
         report: Whether to find what a report shows too.
+        batch_size: How many pictures are certified together at most; None for `at_once`.
     """
 
     def __init__(
@@ -62,12 +65,13 @@ class Measure:
         *,
         certified_iou: bool = False,
         report: bool = False,
+        batch_size: int | None = None,
     ) -> None:
         self._manifest, self._tiling, self._padding = predictor.manifest, tiling, padding
         self._infer = compiled_inference(predictor.network)
         self.num_logits = int(predictor.network.output_shape[-1])
         self.eps, self.fractions = tuple(eps), tuple(fractions)
-        self._certified_iou = certified_iou
+        self._certified_iou, self._batch_size = certified_iou, batch_size
         self.stops = budget_stops(self.eps, predictor.manifest.input_range) if report else []
         self._budgets = sorted({*self.eps, *self.stops})
         self._certify = compiled(self._certificates, ("constant", "labelled"))
@@ -104,34 +108,36 @@ class Measure:
         Returns:
             Of each picture, by name, what `complete` goes on with.
         """
-        # Pictures with labels and others are not certified by the same graph.
-        if any(each is None for each in labels) and any(each is not None for each in labels):
-            return [
-                self._certify_alike(logits[index : index + 1], [each])[0]
-                for index, each in enumerate(labels)
-            ]
-        return self._certify_alike(logits, labels)
+        found: dict[int, Measured] = {}
+        # With labels and without, that is not the same graph.
+        for labelled in (False, True):
+            chosen = [index for index, each in enumerate(labels) if (each is not None) == labelled]
+            if chosen:
+                some = logits if len(chosen) == len(labels) else ops.take(logits, chosen, axis=0)
+                certified = self._certify_alike(some, [labels[index] for index in chosen])
+                found |= zip(chosen, certified, strict=True)
+        return [found[index] for index in range(len(labels))]
 
     def _certify_alike(self, logits: Tensor, labels: Sequence[np.ndarray | None]) -> list[Measured]:
         number, height, width = logits.shape[:3]
-        pixels = height * width
-        added = (0, row_length(pixels) - pixels)
-        rows = ops.reshape(logits, (number, 1, pixels, self.num_logits))
+        pixels, labelled = height * width, labels[0] is not None
+        length = row_length(pixels)
+        more = (self._batch_size or at_once((1, length))) - number, length - pixels
         classes = np.zeros((number, 1, pixels), np.int32)
         for row, each in zip(classes, labels, strict=True):
             row[0] = 0 if each is None else each.ravel()
-        labelled = labels[0] is not None
-        everything = not labelled and not added[1]
-        if added[1]:
-            rows = ops.pad(rows, [(0, 0), (0, 0), added, (0, 0)])
-            classes = np.pad(classes, [(0, 0), (0, 0), added], constant_values=VOID)
+        rows = ops.reshape(logits, (number, 1, pixels, self.num_logits))
+        if any(more):
+            filled = [(0, max(0, more[0])), (0, 0), (0, more[1])]
+            rows = ops.pad(rows, [*filled, (0, 0)])
+            classes = np.pad(classes, filled, constant_values=VOID)
         certified = self._certify(
             rows,
-            None if everything else ops.convert_to_tensor(classes),
+            ops.convert_to_tensor(classes) if labelled or more[1] else None,
             constant=self._constant(self._tiling.constant_factor((height, width))),
             labelled=labelled,
         )
-        found = {name: ops.convert_to_numpy(value) for name, value in certified.items()}
+        found = {name: ops.convert_to_numpy(value)[:number] for name, value in certified.items()}
         for name in found.keys() & {*MAPS, "second", "margins"}:
             found[name] = found[name].reshape(number, -1)[:, :pixels]
             found[name] = found[name].reshape(number, height, width)

@@ -13,7 +13,7 @@ import pytest
 import deel_seg
 from benchmarks import certified_fit, inference, orthogonality, report_performance, training
 from benchmarks import folder as folder_benchmark
-from deel_seg.folders import reading
+from deel_seg.folders import batches
 from deel_seg.parametrizations import adaptive_orthogonal
 
 
@@ -71,7 +71,7 @@ def test_a_fit_reports_certificates(folder: Path, monkeypatch: Any) -> None:
 @pytest.mark.slow
 def test_a_folder_is_timed_beside_a_bare_loop(folder: Path, monkeypatch: Any) -> None:
     file = folder / "folder.json"
-    monkeypatch.setattr(reading, "PIXELS_AT_ONCE", 2 * 16 * 16)
+    monkeypatch.setattr(batches, "PIXELS_AT_ONCE", 2 * 16 * 16)
     small = ("--sizes", "16", "--images", "4", "--turns", "1")
     run(folder_benchmark, monkeypatch, *small, "--out", str(file))
     (setting,) = json.loads(file.read_text())["settings"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deel_seg.folders import reading
-from deel_seg.folders.reading import at_once, batches_of
+from deel_seg.folders import batches
+from deel_seg.folders.batches import at_once, batches_of
+from deel_seg.folders.measure import row_length
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,17 @@ def test_pictures_of_one_size_in_a_row(
     numbers: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reading, "PIXELS_AT_ONCE", 7 * 24)
-    batches = list(batches_of(pictures, batch_size))
-    assert [len(batch) for batch in batches] == numbers
-    assert [name for batch in batches for name in batch] == list(pictures)
+    monkeypatch.setattr(batches, "PIXELS_AT_ONCE", 7 * 24)
+    found = list(batches_of(pictures, batch_size))
+    assert [len(batch) for batch in found] == numbers
+    assert [name for batch in found for name in batch] == list(pictures)
 
 
 def test_no_more_pixels_at_once_than_a_picture_of_512x512_has() -> None:
-    for pixels in (1, 100, 2**14, 2**18 - 1, 2**18):
+    for pixels in (2**12, 5000, 2**14, 2**18 - 1, 2**18):
         number = at_once((pixels, 1))
         assert number * pixels <= 512 * 512 < 2 * number * pixels
+        # As many rows as are filled up for a length are there for each of its pictures.
+        assert at_once((row_length(pixels), 1)) == number
+    assert at_once((1, 1)) == 64
     assert at_once((2000, 3000)) == at_once(None) == 1
