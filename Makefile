@@ -1,5 +1,5 @@
 # `make demo`, `make test`, and the paper's experiments: `make paper-small` and `make paper-full`.
-# All need Python 3.10 to 3.13, pip and a package index, and make their own environment, .venv.
+# All need Python 3.11 to 3.13, pip and a package index, and make their own environment, .venv.
 
 PYTHON ?= python3
 VENV := .venv

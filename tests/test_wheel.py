@@ -15,7 +15,6 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("deel_seg", "deel_seg_cli")
 # What `pip install deel-seg` pulls. A name more here is a dependency more for every user.
 CORE = {"click", "deel-lip", "keras", "numpy", "pillow", "scipy", "tensorflow"}
-OLD_PYTHON = {"tomli"}  # Stands in for what the standard library has from 3.11 on.
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_the_wheel_holds_all_code(wheel: zipfile.ZipFile) -> None:
 def test_only_the_core_is_required(wheel: zipfile.ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = message_from_bytes(wheel.read(name))
-    assert core_names(metadata.get_all("Requires-Dist") or []) == CORE | OLD_PYTHON
+    assert core_names(metadata.get_all("Requires-Dist") or []) == CORE
 
 
 def test_what_does_not_belong_is_noticed() -> None:

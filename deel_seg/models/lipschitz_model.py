@@ -62,7 +62,11 @@ class LipschitzModel(AccumulatedSteps):
     1.0
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+    # Before Keras 3.15 only a model whose arguments have these names is saved with its graph.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._set_up(*args, **kwargs)
+
+    def _set_up(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self._remat_graph: Callable[[], Sequence[GraphPart]]
         # As functions: Keras would track what is in a list of ours a second time.

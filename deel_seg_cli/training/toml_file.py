@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import sys
+import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def read_toml(path: str) -> dict[str, Any]:
