@@ -251,6 +251,17 @@ new network; pictures through one that was trained on such, which finds regions 
 (`python benchmarks/folder.py`, also with `--report` and with `--model` and `--pictures`)"""
 
 
+def report_page(found: Found) -> str:
+    """How large a report is, and how long a browser takes to open it."""
+    seconds = [found[f"seconds_to_{name}"] for name in ("write", "load", "first_picture")]
+    write, load, first = (f"{each:.2g}" for each in seconds)
+    step = f"{found['milliseconds_a_slider_step']:.0f}"
+    return f"""The report of {found["images"]} drawn pictures of {found["size"]}x{found["size"]} is a file
+of {found["megabytes"]:.0f} MB with {found["in_explorer"]} of them in its explorer, written in {write} s.
+Chromium shows its tables after {load} s and the first picture after {first} s, and takes {step} ms for a
+step of the slider. {where(found)}. (`python benchmarks/report_page.py`)"""
+
+
 def middle_of(found: Found, *names: str) -> list[str]:
     """Medians of the seconds a picture."""
     return [f"{statistics.median(found['seconds'][name]):.3g}" for name in names]
@@ -273,7 +284,8 @@ def trainings() -> list[Found]:
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
     parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
-    single = (("orthogonality", orthogonality), ("input_pipeline", data), ("folder", folders))
+    single = (("orthogonality", orthogonality), ("input_pipeline", data), ("folder", folders),
+              ("report_page", report_page))  # fmt: skip
     for name, make in single:
         file = RESULTS / f"{name}.json"
         parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
