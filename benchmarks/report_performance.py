@@ -255,11 +255,12 @@ def report_page(found: Found) -> str:
     """How large a report is, and how long a browser takes to open it."""
     seconds = [found[f"seconds_to_{name}"] for name in ("write", "load", "first_picture")]
     write, load, first = (f"{each:.2g}" for each in seconds)
-    step = f"{found['milliseconds_a_slider_step']:.0f}"
-    return f"""The report of {found["images"]} drawn pictures of {found["size"]}x{found["size"]} is a file
-of {found["megabytes"]:.0f} MB with {found["in_explorer"]} of them in its explorer, written in {write} s.
-Chromium shows its tables after {load} s and the first picture after {first} s, and takes {step} ms for a
-step of the slider. {where(found)}. (`python benchmarks/report_page.py`)"""
+    step, megabytes = (f"{found[name]:.0f}" for name in ("milliseconds_a_slider_step", "megabytes"))
+    size = f"{found['size']}x{found['size']}"
+    return f"""The report of {found["images"]} drawn pictures of {size} is a file of {megabytes} MB
+with {found["in_explorer"]} of them in its explorer, written in {write} s. Chromium shows its
+tables after {load} s and the first picture after {first} s, and takes {step} ms for a step of the
+slider. {where(found)}. (`python benchmarks/report_page.py`)"""
 
 
 def middle_of(found: Found, *names: str) -> list[str]:
@@ -284,9 +285,11 @@ def trainings() -> list[Found]:
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
     parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
-    single = (("orthogonality", orthogonality), ("input_pipeline", data), ("folder", folders),
-              ("report_page", report_page))  # fmt: skip
-    for name, make in single:
+    single = {
+        "orthogonality": orthogonality, "input_pipeline": data, "folder": folders,
+        "report_page": report_page,
+    }  # fmt: skip
+    for name, make in single.items():
         file = RESULTS / f"{name}.json"
         parts[name] = (make, [json.loads(file.read_text())] if file.exists() else [])
     parts["fit"] = (certified_fit, read("certified_fit"))
