@@ -30,3 +30,8 @@ def test_bits_are_ordered_like_floats() -> None:
 
 def test_of_nothing() -> None:
     assert order_of(np.empty(0, "int32")).shape == (0,)
+
+
+def test_what_is_negative_is_not_taken_for_large() -> None:
+    with pytest.raises(ValueError, match="`values` must not be negative"):
+        order_of(bits_of(np.array([1.0, -1e-30], "float32")))
