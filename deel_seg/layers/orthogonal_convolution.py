@@ -64,13 +64,18 @@ class OrthogonalConvolution(OrthogonalKernelLayer):
         self.build_factors(self.kernel_plan(input_shape[-1]))
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+            # Others read it too, in a network whose policy need not be that of its layers.
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros", autocast=False
+            )
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
         self.built = True
 
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         outputs = self.convolve(inputs, self.cast_kernel(training))
-        return self.scaled(outputs if self.bias is None else outputs + self.bias)
+        if self.bias is not None:
+            outputs = outputs + ops.cast(self.bias, outputs.dtype)
+        return self.scaled(outputs)
 
     def cast_kernel(self, training: bool | None) -> Tensor:
         return ops.cast(self.effective_kernel(training), self.compute_dtype)

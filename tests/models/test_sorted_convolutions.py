@@ -281,3 +281,19 @@ def test_factors_that_are_set_later_count() -> None:
         found = ops.convert_to_numpy(together(model, IMAGES))
         assert np.abs(found - expected).max() < 100 * 4 * 2.0**-24
     assert np.abs(expected - before).max() > 0.01
+
+
+def test_a_network_in_half_precision_rounds_no_layer_that_is_not() -> None:
+    """One that was saved in float32 and loaded under another policy has it for itself alone."""
+    model = network(upwards={"use_bias": True})
+    expected = ops.convert_to_numpy(one_by_one(model, IMAGES))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        loaded = deel_seg.LipschitzModel.from_config(model.get_config())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    loaded.set_weights(model.get_weights())
+    assert loaded.compute_dtype == "bfloat16"
+    assert {layer.compute_dtype for layer in loaded.layers[1:]} == {"float32"}
+    outputs = ops.convert_to_numpy(loaded(IMAGES))
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)  # As far as float32 rounds.
