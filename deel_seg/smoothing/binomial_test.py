@@ -44,6 +44,24 @@ def radius_for(probability: Any, sigma: float) -> float:
     return float(sigma * _stats().norm.ppf(probability))
 
 
+def radii_of(probabilities: np.ndarray, sigma: float) -> np.ndarray:
+    r"""The radius of each class that comes up with more than such a probability.
+
+    $\sigma \Phi^{-1}(p)$, and 0 below one half, where the class may not be the most frequent one.
+
+    Args:
+        probabilities: Lower bounds in `[0, 1]`, of any shape.
+        sigma: Standard deviation of the noise.
+
+    Returns:
+        Float64, of the same shape.
+    """
+    sigma = check_real("sigma", sigma, minimum=0, exclusive_minimum=True)
+    # Bounds and quantiles are right to some 1e-14; what is told is below them.
+    below = np.maximum(np.asarray(probabilities, "float64") * (1.0 - 1e-12), 0.5)
+    return sigma * np.maximum(_stats().norm.ppf(below) - 1e-12, 0.0)
+
+
 def p_values(samples: int, probability: float) -> np.ndarray:
     """Probability of each count or more, if the class came up with `probability`.
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from deel_seg._backend import compiled, stateless_normal
+from deel_seg._checks import received
 from deel_seg._devices import moved, on_device
 from deel_seg._inference import inference_of
 
@@ -53,6 +54,7 @@ class Sampler:
         def classes(weights: Any, image: Tensor, seed: Tensor) -> Tensor:
             noise = stateless_normal((batch_size, *image.shape), seed)
             logits = apply(weights, image[None] + sigma * noise)
+            _check_classes(num_classes, logits.shape)
             if logits.shape[-1] == 1:
                 return ops.cast(logits[..., 0] > 0, "int32")
             return ops.cast(ops.argmax(logits, axis=-1), "int32")
@@ -153,3 +155,12 @@ class Sampler:
 def _total(parts: Sequence[Tensor]) -> np.ndarray:
     # Of devices that still compute the first is waited for, while the others go on.
     return np.sum([ops.convert_to_numpy(part) for part in parts], axis=0, dtype="int32")
+
+
+def _check_classes(num_classes: int, shape: Sequence[int]) -> None:
+    # Of a class that is not counted no pixel would be certified.
+    if len(shape) != 4 or max(shape[-1], 2) != num_classes:
+        raise ValueError(
+            "`num_classes` must be the number of the model's classes, 2 for one signed logit. "
+            + received(num_classes=num_classes, logits=tuple(shape))
+        )

@@ -13,7 +13,7 @@ from keras import ops
 from deel_seg._checks import check_choice, check_integer, check_real, received
 from deel_seg._devices import check_devices
 from deel_seg._parts import PartsFolder, fingerprint, weights_fingerprint
-from deel_seg.smoothing.binomial_test import p_values, probability_for
+from deel_seg.smoothing.binomial_test import lower_bounds, p_values, probability_for, radii_of
 from deel_seg.smoothing.multiple_testing import CORRECTIONS, least_count
 from deel_seg.smoothing.sampling import Counts, Sampler
 from deel_seg.smoothing.smoothed_certificate import ABSTAINS, SmoothedCertificate
@@ -217,7 +217,32 @@ class SegCertify:
             float(eps),
             probability,
             least,
+            self.tolerated if self.correction == "k_familywise" else 0,
         )
+
+    def radii(self, counts: Counts) -> np.ndarray:
+        """The l2 radius that each pixel's class `counts.top` keeps by itself, `(images, H, W)`.
+
+        By the bounds of Clopper and Pearson, each wrong with probability `alpha` over the number of
+        pixels, so that with probability `1 - alpha` all radii of an image hold; as many but
+        `tolerated` with `"k_familywise"`. Float64; 0 where the class may change at once. Of samples
+        without `eps`: where they ended early radii are smaller.
+
+        Args:
+            counts: Of `sample`.
+
+        Example:
+        >>> import numpy as np
+        >>> from deel_seg.smoothing import SegCertify
+        >>> image = np.array([[[[0.2, 0.8], [0.49, 0.51]]]], "float32")
+        >>> smoothed = SegCertify(lambda x: x, 2, sigma=0.25, samples=100)
+        >>> smoothed.radii(smoothed.sample(image)).round(3).tolist()
+        [[[0.299, 0.0]]]
+        """
+        pixels = counts.hits[0].size
+        tolerated = self.tolerated + 1 if self.correction == "k_familywise" else 1
+        level = min(tolerated * self.alpha / pixels, 0.5)
+        return radii_of(lower_bounds(counts.samples, level), self.sigma)[counts.hits]
 
     def _least(self, table: np.ndarray, hits: np.ndarray) -> int:
         histogram = np.bincount(hits.ravel(), minlength=len(table))

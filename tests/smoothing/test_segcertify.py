@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from deel_seg.smoothing import SegCertify
+from deel_seg.smoothing import SegCertify, lower_bounds
+from deel_seg.smoothing.binomial_test import radii_of
 from deel_seg.smoothing.sampling import Sampler
 
 SIGMA = 0.25
@@ -185,3 +188,63 @@ def test_sampling_goes_on_where_it_was_stopped(
         SegCertify(linear, 2, SIGMA, samples=20, batch_size=3).sample(images, **options)
     with pytest.raises(ValueError, match="another function"):
         SegCertify(lambda x: -linear(x), 2, SIGMA, samples=20).sample(images, **options)
+
+
+def test_tolerated_certificates_are_not_counted_as_right() -> None:
+    """Nearly every pixel is certified wrongly, which k-familywise control allows."""
+    images, labels = np.zeros((1, 40, 40, 1), "float32"), np.ones((1, 40, 40), int)
+    options: dict[str, Any] = {"samples": 100, "alpha": 0.1, "correction": "k_familywise"}
+    smoothed = SegCertify(lambda x: x + 0.24, 2, SIGMA, tolerated=1599, **options)
+    found = smoothed(images, eps=0.25)  # Half of what is needed keeps no pixel at 1.
+    assert np.sum(found.classes == 1) > 10
+    np.testing.assert_array_equal(found.accuracy(labels), [0.0])
+    some = SegCertify(lambda x: x + 1.0, 2, SIGMA, tolerated=40, **options)(images, eps=0.1)
+    assert some.tolerated == 40
+    np.testing.assert_array_equal(some.accuracy(labels), [1.0 - 40 / 1600])
+
+
+def test_a_number_of_classes_that_is_not_the_models_is_refused() -> None:
+    smoothed = SegCertify(lambda x: x, 3, SIGMA, samples=5, batch_size=5)
+    with pytest.raises(ValueError, match=r"`num_classes` must be .*num_classes=3, logits=\(5, "):
+        smoothed(drawn(1), eps=0.1)
+
+
+@pytest.mark.parametrize("correction", ["bonferroni", "k_familywise"])
+def test_radii_are_what_is_certified_at_each_budget(correction: str) -> None:
+    images = drawn(4)
+    smoothed = SegCertify(linear, 2, SIGMA, samples=200, correction=correction, tolerated=2)
+    counts = smoothed.sample(images)
+    radii = smoothed.radii(counts)
+    for eps in (1e-3, 0.05, 0.1, 0.2, 0.4):
+        certified = smoothed.certify(counts, eps=eps).classes >= 0
+        np.testing.assert_array_equal(radii >= eps, certified)
+    if correction == "bonferroni":  # Whose radii all hold.
+        distance = np.abs(images.sum(-1) - 1.0) / np.sqrt(2.0)
+        assert np.all(radii[radii > 0] <= distance[radii > 0])
+    ended = smoothed.sample(images, eps=[0.6])
+    assert np.any(ended.taken < 200) and np.all(smoothed.radii(ended) <= radii)
+
+
+def test_radii_are_below_those_in_exact_arithmetic() -> None:
+    """At the radius that is told the count is as rare as promised, and hardly more than that."""
+    for samples, level in ((20, 0.01), (153, 1e-6), (400, 1e-9)):
+        radii = radii_of(lower_bounds(samples, level), SIGMA)
+        told = np.flatnonzero(radii)
+        assert len(told) > samples // 20
+        for count in told[:: max(len(told) // 8, 1)].tolist():
+            # The distribution function of scipy is right to some 1e-15; twice that is added.
+            above = Fraction(float(stats.norm.cdf(radii[count] / SIGMA))) * (
+                1 + Fraction(2, 10**15)
+            )
+            assert tail(samples, count, above) <= Fraction(level)
+            further = Fraction(float(stats.norm.cdf((radii[count] + 1e-9) / SIGMA)))
+            assert tail(samples, count, further) > Fraction(level)
+
+
+def tail(samples: int, count: int, probability: Fraction) -> Fraction:
+    """Probability of a count or more."""
+    terms = range(count, samples + 1)
+    other = 1 - probability
+    return sum(
+        (comb(samples, k) * probability**k * other ** (samples - k) for k in terms), Fraction(0)
+    )
