@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from keras import ops
 
 from deel_seg.attacks.augmented_lagrangian import Multipliers, PenaltyAttack
 from deel_seg.attacks.ball import per_image
 from deel_seg.attacks.contract import Given, Seen, State
+
+Tensor = Any
 
 _LEAST_SCALE = 0.1  # Of the constraints, once they are met all the time.
 _SCALE_CHANGE = 0.02
@@ -57,7 +60,7 @@ class ALMAProx(PenaltyAttack):
         # At the norm that is expected the squared norm, so weighed, is as steep as the norm.
         squared = weight / (2.0 * given.expected)
         moved = seen.change - per_image(factor) * direction
-        moved = metric * moved / (metric + 2.0 * per_image(factor * squared))
+        moved = proximal(moved, metric, per_image(factor * squared))
         change = ops.where(seen.reached, 1.0 / (1.0 + _SCALE_CHANGE), 1.0 / (1.0 - _SCALE_CHANGE))
         return {
             "change": moved,
@@ -67,3 +70,14 @@ class ALMAProx(PenaltyAttack):
             **carried,
             **self.multipliers.step(given, state, seen, self.values(seen.margins, given, state)),
         }
+
+
+def proximal(changes: Tensor, metric: Tensor, weight: Tensor) -> Tensor:
+    r"""The $\delta$ of the least $w \|\delta\|_2^2 + \frac12 \sum_i H_i (\delta_i - c_i)^2$.
+
+    Args:
+        changes: c, `(batch, H, W, channels)`.
+        metric: H, of the same shape, above 0.
+        weight: w, `(batch, 1, 1, 1)`.
+    """
+    return metric * changes / (metric + 2.0 * weight)

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from deel_seg._checks import check_integer, check_real, received
+from deel_seg._lasting_name import lasting_name
 from deel_seg._parts import PartsFolder, fingerprint, weights_fingerprint
 from deel_seg.attacks.carrying_out import carry_out
 from deel_seg.attacks.contract import AttackResult, Given, Search, State
@@ -96,7 +97,7 @@ class Attack(Search):
             {}
             if folder is None
             else {
-                "attack": repr(self),
+                "attack": lasting_name(self),
                 "weights": weights_fingerprint(model),
                 "images": fingerprint(images) if initial is None else fingerprint(images, initial),
                 "goal": fingerprint(*map(ops.convert_to_numpy, goal)),

@@ -110,7 +110,8 @@ def wanted_pixels(values: Tensor, given: Given) -> Tensor:
     flat = ops.reshape(ops.where(mask, values, -math.inf), (ops.shape(values)[0], -1))
     ordered = -ops.sort(-flat, axis=-1)
     spared = given.counted - ops.cast(given.needed, "float32")
-    number = ops.cast(ops.maximum(spared, 0.0), "int32")
+    # Where none has to be hit there is still a last one.
+    number = ops.minimum(ops.cast(spared, "int32"), ops.shape(flat)[1] - 1)
     limit = ops.take_along_axis(ordered, number[:, None], axis=-1)[:, :, None]
     return ops.cast(ops.logical_and(mask, values <= limit), "float32")
 

@@ -11,6 +11,7 @@ from deel_seg._backend import accumulation_dtype
 
 Tensor = Any
 
+_EXACT = 1.0 + 2.0**-40  # More than `exact_norms` of any image rounds by.
 _ROUNDINGS = {"float64": 2.0**-52, "float32": 2.0**-23}
 
 
@@ -61,13 +62,18 @@ def exact_norms(points: np.ndarray, images: np.ndarray) -> np.ndarray:
     return np.sqrt(np.sum(np.square(changes), axis=(1, 2, 3)))
 
 
+def exact_norms_above(points: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Upper bounds of the l2 distances, as near to them as `exact_norms`."""
+    return exact_norms(points, images) * _EXACT
+
+
 def exactly_inside(points: np.ndarray, images: np.ndarray, eps: np.ndarray) -> np.ndarray:
     """The points, those further than `eps` from their image moved towards it until they are not."""
     points = points.copy()
     shrink = 1.0 - 2.0**-20
     for _ in range(64):
-        norms = exact_norms(points, images)
-        (out,) = np.nonzero(norms * (1.0 + 2.0**-40) > eps)
+        norms = exact_norms_above(points, images)
+        (out,) = np.nonzero(norms > eps)
         if not len(out):
             return points
         factors = (eps[out] * shrink / norms[out])[:, None, None, None]

@@ -12,7 +12,7 @@ from deel_seg._backend import compiled
 from deel_seg._checks import received
 from deel_seg._derivatives import value_and_gradient
 from deel_seg._inference import inference_of
-from deel_seg.attacks.ball import exact_norms, exactly_inside, norms_above
+from deel_seg.attacks.ball import exact_norms_above, exactly_inside, norms_above
 from deel_seg.attacks.contract import AttackResult, Given, Search, Seen, State
 from deel_seg.attacks.envelope import Envelope, share_left
 from deel_seg.attacks.goal import Goal, as_classes
@@ -95,7 +95,7 @@ def carry_out(
     trace.append((norms, hits))
     points = exactly_inside(ops.convert_to_numpy(best.images), images, eps)
     logits = parts.logits(weights, ops.convert_to_tensor(points))
-    trace.append((exact_norms(points, images), given.goal.hits(logits)))
+    trace.append((exact_norms_above(points, images), given.goal.hits(logits)))
     return _result(points, trace, goal.counted, needed, search)
 
 

@@ -47,6 +47,7 @@ class DDN(LossAttack):
     """
 
     minimal = True
+    noisy = True
 
     loss: str | PixelLoss = "boundary"
     norm_change: float = 0.05
@@ -64,7 +65,10 @@ class DDN(LossAttack):
     def step(self, given: Given, state: State, seen: Seen) -> State:
         # Relative to the radius, where the authors' is in pixel values.
         length = state["radius"] * cosine(seen.step, self.steps, 1.0, 0.01)
-        moved = seen.change - per_image(length) * unit(seen.gradient)
+        # Where the loss is flat, any direction is better than none.
+        flat = ops.all(ops.equal(seen.gradient, 0.0), axis=(1, 2, 3), keepdims=True)
+        direction = unit(ops.where(flat, given.noise, seen.gradient))
+        moved = seen.change - per_image(length) * direction
         factor = ops.where(seen.reached, 1.0 - self.norm_change, 1.0 + self.norm_change)
         widest = ops.cast(ops.size(given.images[0]), "float32") ** 0.5 * (given.upper - given.lower)
         radius = ops.minimum(state["radius"] * factor, widest)

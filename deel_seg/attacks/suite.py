@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from deel_seg._checks import check_choice, check_real, received
+from deel_seg._lasting_name import lasting_name
 from deel_seg.attacks.alma_prox import ALMAProx
 from deel_seg.attacks.apgd import APGD
 from deel_seg.attacks.attack import Attack
@@ -131,8 +132,8 @@ class AttackSuite:
         return _better(best, search(self._fine, eps=eps, initial=best.images))
 
     def __repr__(self) -> str:
-        fine = "" if self._fine is None else f", fine={self._fine!r}"
-        return f"AttackSuite(attacks={self.attacks!r}{fine})"
+        fine = "" if self._fine is None else f", fine={lasting_name(self._fine)}"
+        return f"AttackSuite(attacks={lasting_name(self.attacks)}{fine})"
 
     def _within(
         self,

@@ -119,3 +119,17 @@ def test_a_suite_goes_on_with_the_attack_that_was_stopped(
         assert_same(found, expected)
     # Two batches of three searches, and of four from the smaller budget on: nothing twice.
     assert len(carried_out) == 2 * (3 + 4) + 1
+
+
+def test_an_attack_is_gone_on_with_by_the_same_function_made_anew(tmp_path: Path) -> None:
+    """As in another process, where a function has another address."""
+    images, labels = scenes(2)
+
+    def attacking(scale: float) -> PGD:
+        return PGD(steps=2, loss=lambda view: scale * view.margins)
+
+    given: dict[str, Any] = {"eps": 0.4, "folder": tmp_path, **OPTIONS}
+    first = attacking(-1.0)(identity, images, labels, **given)
+    assert_same(attacking(-1.0)(identity, images, labels, **given), first)
+    with pytest.raises(ValueError, match="its `attack` is"):
+        attacking(-2.0)(identity, images, labels, **given)
