@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -59,7 +58,9 @@ class Mapping(click.ParamType):
 
 def as_json(value: Any) -> str:
     """JSON to print."""
-    return json.dumps(value, indent=1)
+    from deel_seg._json import as_json  # The library takes seconds to import.
+
+    return as_json(value)
 
 
 eps_option = click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -51,5 +50,5 @@ def train(config: str, out: str | None, json_: bool) -> None:
     if json_:
         click.echo(as_json(results))
         return
-    click.echo(json.dumps(results["metrics"], indent=1))
+    click.echo(as_json(results["metrics"]))
     click.echo(f"Written to {folder}: best.keras, history.csv, results.json.")

@@ -15,6 +15,7 @@ from deel_seg._backend import compiled
 from deel_seg._checks import check_integer, received
 from deel_seg._devices import check_devices, moved
 from deel_seg._inference import compiled_inference, inference_of
+from deel_seg._lasting_name import lasting_name
 from deel_seg.attacks import Attack, AttackSuite
 from deel_seg.certificates import CertifiedIoUCurve
 from deel_seg.certificates.budgets import check_budgets
@@ -171,7 +172,7 @@ def _settings(asked: Asked) -> dict[str, Any]:
         "lipschitz_constant": asked.constant,
         "ignore_class": asked.ignore_class,
         "positive_class": asked.positive_class,
-        "attacks": None if asked.attacks is None else repr(asked.attacks),
+        "attacks": None if asked.attacks is None else lasting_name(asked.attacks),
         "smoothing": None if asked.smoothing is None else repr(asked.smoothing),
         "smoothing_seeds": list(asked.seeds),
     }

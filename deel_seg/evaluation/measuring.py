@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops, tree
 
 from deel_seg._backend import compiled
+from deel_seg._checks import received
 from deel_seg._devices import on_device
 from deel_seg.attacks import Attack, AttackSuite
 from deel_seg.certificates import (
@@ -59,7 +60,7 @@ class Measuring:
     ) -> None:
         self.model, self.places, self.asked = model, places, asked
         self._certify = compiled(self._certificates)
-        self._warm = False
+        self._warm: set[Any] = set()  # What was compiled for: shapes, and the place of each.
         self.curve: CertifiedIoUCurve | None = None
         # Of each class: pixels predicted rightly, labelled, and predicted; 0 before any batch.
         self.class_pixels: np.ndarray = np.zeros((3, 1), "int64")
@@ -71,15 +72,17 @@ class Measuring:
         batch, those up to it.
         """
         total = sum(len(images) for images, _, _ in turn)
-        logits, seconds = self._timed(lambda: self._everywhere(self._logits, turn))
+        met = {(place, images.shape) for place, (images, _, _) in enumerate(turn)}
+        is_warm = met <= self._warm
+        self._warm |= met
+        logits, seconds = _timed(lambda: self._everywhere(self._logits, turn), is_warm)
         found: list[Measured] = [{"forward_seconds": np.array(seconds / total)} for _ in turn]
         if self.asked.constant is not None:
             labelled = [(each, labels) for each, (_, labels, _) in zip(logits, turn, strict=True)]
-            values, seconds = self._timed(lambda: self._everywhere(self._certified, labelled))
+            values, seconds = _timed(lambda: self._everywhere(self._certified, labelled), is_warm)
             for each, certified in zip(found, values, strict=True):
                 each |= {name: ops.convert_to_numpy(value) for name, value in certified.items()}
                 each["certificate_seconds"] = np.array(seconds / total)
-        self._warm = True
         for place, batch in enumerate(turn):
             yield self._measured(batch, logits[place], found[place], self.places[place][0])
 
@@ -108,6 +111,7 @@ class Measuring:
         kept = np.ones(labels.shape, bool)
         if asked.ignore_class is not None:
             kept = labels != asked.ignore_class
+        _check_labels(labels, kept, max(logits.shape[-1], 2))
         self._count_classes(predicted, labels, kept, max(logits.shape[-1], 2))
         found = {"accuracy": _share((predicted == labels) & kept, kept), **found}
         if self.curve is not None:
@@ -198,15 +202,6 @@ class Measuring:
         counts = np.stack([np.bincount(each, minlength=classes)[:classes] for each in chosen])
         self.class_pixels = self.class_pixels + counts
 
-    def _timed(self, function: Callable[[], Any]) -> tuple[Any, float]:
-        """What a function returns, and seconds of a call that compiles nothing."""
-        if not self._warm:
-            _wait(function())
-        start = time.perf_counter()
-        result = function()
-        _wait(result)
-        return result, time.perf_counter() - start
-
 
 def mean_iou(class_pixels: np.ndarray) -> float:
     """Mean IoU over the classes that are labelled or predicted somewhere."""
@@ -216,9 +211,29 @@ def mean_iou(class_pixels: np.ndarray) -> float:
     return float(np.mean(right[present] / union[present])) if present.any() else float("nan")
 
 
+def _check_labels(labels: np.ndarray, kept: np.ndarray, classes: int) -> None:
+    # In a compiled certificate such a label can only make it NaN.
+    wrong = labels[kept & ((labels < 0) | (labels >= classes))]
+    if len(wrong):
+        raise ValueError(
+            f"The labels of `data` must name one of {classes} classes, or be `ignore_class`. "
+            + received(labels=np.unique(wrong)[:8].tolist())
+        )
+
+
 def _share(chosen: np.ndarray, kept: np.ndarray) -> np.ndarray:
     counted = kept.sum((1, 2))
     return np.where(counted > 0, chosen.sum((1, 2)) / np.maximum(counted, 1), np.nan)
+
+
+def _timed(function: Callable[[], Any], is_warm: bool) -> tuple[Any, float]:
+    """What a function returns, and seconds of a call that compiles nothing."""
+    if not is_warm:
+        _wait(function())
+    start = time.perf_counter()
+    result = function()
+    _wait(result)
+    return result, time.perf_counter() - start
 
 
 def _wait(result: Any) -> None:

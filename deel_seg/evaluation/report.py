@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from deel_seg._json import as_json
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ class Evaluation:
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
     def to_json(self) -> str:
-        """All there is, images one by one."""
+        """All there is, images one by one; null where something is not defined."""
         found = {
             "settings": dict(self.settings),
             "lipschitz_constant": self.lipschitz_constant,
             "rows": self.rows(),
             "images": {name: values.tolist() for name, values in self.images.items()},
         }
-        return json.dumps(found, indent=1) + "\n"
+        return as_json(found) + "\n"
 
     def __str__(self) -> str:
         return self.to_markdown()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from deel_seg._json import as_json
 from deel_seg.certificates import CertifiedIoUCurve
 from deel_seg.evaluation.measuring import mean_iou
 from deel_seg.folders.measure import CURVE, Measure, Measured
@@ -123,8 +123,7 @@ def write(certificates: FolderCertificates) -> None:
     writer.writeheader()
     writer.writerows(rows)
     _replace(folder / "results.csv", text.getvalue().encode())
-    summary = json.dumps(_without_nan(certificates.summary), indent=1, allow_nan=False) + "\n"
-    _replace(folder / "summary.json", summary.encode())
+    _replace(folder / "summary.json", f"{as_json(certificates.summary)}\n".encode())
     try:
         import pyarrow
         from pyarrow import parquet
@@ -150,12 +149,3 @@ def _spread(values: list[float]) -> dict[str, float]:
         for name, share in (("least", 0.0), ("quarter", 0.25), ("median", 0.5), ("most", 1.0)):
             found[name] = float(np.quantile(defined, share))
     return found
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: null where there is no value."""
-    if isinstance(value, Mapping):
-        return {name: _without_nan(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

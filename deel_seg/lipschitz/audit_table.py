@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from deel_seg._json import as_json
 from deel_seg.lipschitz.audit_rounding import LogitRounding
 
 DRIFT = 1e-3
@@ -110,7 +110,7 @@ class Audit:
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """As JSON; written to `path` too, if there is one."""
-        return _written(json.dumps(self.to_dict(), indent=1) + "\n", path)
+        return _written(as_json(self.to_dict()) + "\n", path)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """As a Markdown table; written to `path` too, if there is one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deel_seg._checks import received
+from deel_seg._json import as_json
 from deel_seg._parts import whole
 from deel_seg.tuning.pareto import non_dominated
 from deel_seg.visualize import pareto_figure
@@ -114,17 +114,14 @@ class SweepResult:
         trials = [
             {
                 "values": dict(trial.values),
-                "metrics": {
-                    name: value if math.isfinite(value) else None
-                    for name, value in trial.metrics.items()
-                },
+                "metrics": dict(trial.metrics),
                 "folder": trial.folder,
                 "pareto": place in front,
             }
             for place, trial in enumerate(self.trials)
         ]
         found = {"objectives": dict(self.objectives), "trials": trials}
-        return json.dumps(found, indent=1) + "\n"
+        return as_json(found) + "\n"
 
     def figure(self) -> Any:
         """Draws two objectives against each other: the first one upwards, the second one sideways.

@@ -19,6 +19,7 @@ from deel_seg.certificates import (
     worst_case_pixel_accuracy,
     worst_case_stability,
 )
+from deel_seg.evaluation import measuring
 from deel_seg.smoothing import SegCertify
 
 EPS = [0.0, 0.3]
@@ -198,3 +199,42 @@ def test_tables() -> None:
 def test_bad_arguments(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         deel_seg.evaluate(**{"model": network(), "data": batches(1), "eps": EPS, **change})
+
+
+def test_times_are_of_calls_that_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of another size, such as the last one, is compiled for too."""
+    timed, seen = measuring._timed, []
+
+    def seeing(function: Any, is_warm: bool) -> Any:
+        seen.append(is_warm)
+        return timed(function, is_warm)
+
+    monkeypatch.setattr(measuring, "_timed", seeing)
+    whole = batches(2)
+    last = [(images[:1], labels[:1]) for images, labels in whole]
+    options: dict[str, Any] = {"eps": EPS, "ignore_class": 255, "verbose": 0}
+    found = deel_seg.evaluate(lambda x: x, [*whole, *last], **options)
+    assert seen == [False, True, False, True]
+    assert found.images["forward_seconds"].shape == (6,)
+
+
+def test_what_is_not_defined_is_null_in_json() -> None:
+    images, labels = batches(1)[0]
+    labels[0] = 255
+    found = deel_seg.evaluate(network(), [(images, labels)], eps=EPS, ignore_class=255, verbose=0)
+    assert np.isnan(found.images["crpa"][0]).all()
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    read = json.loads(found.to_json(), parse_constant=refuse)
+    assert read["images"]["crpa"][0] == [None, None]
+    assert read["rows"][0]["crpa"] == found.rows()[0]["crpa"]
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_labels_that_name_no_class_are_refused(label: int) -> None:
+    images, labels = batches(1)[0]
+    labels[0, 3, 3] = label
+    with pytest.raises(ValueError, match=rf"`data` must name one of 3 classes.*labels=\[{label}\]"):
+        deel_seg.evaluate(network(), [(images, labels)], eps=EPS, ignore_class=255, verbose=0)
