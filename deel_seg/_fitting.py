@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from deel_seg._folder_lock import alone_in
 from deel_seg._parts import whole
 
 Row = dict[str, str]
@@ -199,33 +200,37 @@ def fit_in_folder(
 
     Returns:
         The model after its last epoch.
+
+    Raises:
+        ValueError: If another process trains in the folder.
     """
     last, log = folder / "last.keras", folder / "history.csv"
-    with scope():
-        model = keras.models.load_model(last) if last.exists() else build()
-    epoch = epochs_done(model, steps)
-    if on_start is not None:
-        on_start(model, epoch)
-    history = rows_before(log, epoch, cut=writes)
-    if epoch >= epochs:
+    with alone_in(folder, "training") if writes else nullcontext():
+        with scope():
+            model = keras.models.load_model(last) if last.exists() else build()
+        epoch = epochs_done(model, steps)
+        if on_start is not None:
+            on_start(model, epoch)
+        history = rows_before(log, epoch, cut=writes)
+        if epoch >= epochs:
+            return model
+        written: list[keras.callbacks.Callback] = []
+        if writes:
+            written.append(keras.callbacks.CSVLogger(log, append=bool(history)))
+            if monitor is not None:
+                written.append(_keep_best(folder / "best.keras", monitor, history))
+            written.append(SaveLast(last))
+        model.fit(
+            stream(epoch),
+            steps_per_epoch=steps,
+            validation_data=validation,
+            initial_epoch=epoch,
+            epochs=epochs,
+            shuffle=False,  # the stream is shuffled already
+            callbacks=[EpochSeconds(), StopAtNaN(), *callbacks, *written],
+            verbose=verbose,
+        )
         return model
-    written: list[keras.callbacks.Callback] = []
-    if writes:
-        written.append(keras.callbacks.CSVLogger(log, append=bool(history)))
-        if monitor is not None:
-            written.append(_keep_best(folder / "best.keras", monitor, history))
-        written.append(SaveLast(last))
-    model.fit(
-        stream(epoch),
-        steps_per_epoch=steps,
-        validation_data=validation,
-        initial_epoch=epoch,
-        epochs=epochs,
-        shuffle=False,  # the stream is shuffled already
-        callbacks=[EpochSeconds(), StopAtNaN(), *callbacks, *written],
-        verbose=verbose,
-    )
-    return model
 
 
 def _keep_best(path: Path, monitor: str, history: list[Row]) -> keras.callbacks.Callback:

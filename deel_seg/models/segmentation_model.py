@@ -80,7 +80,7 @@ def input_normalization(
     if mean is None and std is None:
         return None
     for name, values in (("input_mean", mean), ("input_std", std)):
-        if values is not None and len(values) != channels:
+        if values is not None and np.shape(values) != (channels,):
             raise ValueError(
                 f"`{name}` must have one value for each of the {channels} channels. "
                 + received(**{name: values})

@@ -26,10 +26,7 @@ def loss_of(settings: TrainingSettings) -> keras.losses.Loss:
 def network_of(settings: TrainingSettings, steps: int) -> keras.Model:
     """A compiled model for so many steps an epoch."""
     info = settings.info()
-    model = getattr(deel_seg, settings.model)(
-        settings.config_values(), num_classes=info.num_classes, dtype=settings.dtype,
-        **settings.model_options,
-    )  # fmt: skip
+    model = settings.network()
     common: dict[str, Any] = {"ignore_class": info.ignore_class}
     metrics: list[keras.metrics.Metric] = [PixelAccuracy(**common)]
     if isinstance(model, deel_seg.LipschitzModel):

@@ -13,6 +13,7 @@ import keras
 import deel_seg
 from deel_seg._checks import received
 from deel_seg._fitting import TellTimeLeft, fit_in_folder, read_history
+from deel_seg._json import as_json
 from deel_seg._parts import whole
 from deel_seg_cli.training.networks import compile_for_test, network_of
 from deel_seg_cli.training.settings import TrainingSettings
@@ -81,11 +82,7 @@ def train(settings: TrainingSettings, out: Path, team: Team, verbose: int) -> No
         if epoch and verbose:
             print(f"Going on after epoch {epoch} of {settings.epochs}.", flush=True)
 
-    validation = None
-    if splits["validation"]:
-        validation = deel_seg.data.load(
-            settings.data, splits["validation"], settings.size, **source
-        )
+    validation = settings.validation_stream()
     value = "crpa" if settings.model.startswith("Lip") else "pixel_accuracy"
     fit_in_folder(
         out,
@@ -135,4 +132,4 @@ def evaluate(settings: TrainingSettings, out: Path, team: Team, verbose: int) ->
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     with whole(path) as file:
-        file.write((json.dumps(value, indent=1) + "\n").encode())
+        file.write(f"{as_json(value)}\n".encode())

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import keras
+
 import deel_seg
 from deel_seg._checks import check_choice, check_integer, check_pair, check_real, received
 from deel_seg.data import Augmentation, DatasetInfo
+from deel_seg.data.noise import with_noise
 from deel_seg.data.registry import DATASETS
 from deel_seg_cli.training.team import STRATEGIES
 
@@ -45,7 +48,7 @@ class TrainingSettings:
         learning_rate: At the beginning of the cosine.
         weight_decay: Of AdamW.
         augmentation: Values of `deel_seg.data.Augmentation`.
-        noise: On training images, for randomized smoothing.
+        noise: On images to train and to validate on, for randomized smoothing.
         eps: Budgets to report.
         monitor_eps: Budget of the CRPA seen in training.
         seed: Of weights, order and augmentation.
@@ -92,6 +95,25 @@ class TrainingSettings:
         self._check_data()
         getattr(deel_seg, self.model).architecture.config(self.config_values())
         self.augmentation_of_images()
+        if self.model_options:
+            self._check_model_options()
+
+    def _check_model_options(self) -> None:
+        """Makes the network: what it refuses is refused before anything is begun."""
+        try:
+            self.network()
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`model_options` must hold arguments of {self.model}: {error} "
+                + received(model_options=dict(self.model_options))
+            ) from error
+
+    def network(self) -> keras.Model:
+        """The network, not trained."""
+        return getattr(deel_seg, self.model)(
+            self.config_values(), num_classes=self.info().num_classes, dtype=self.dtype,
+            **self.model_options,
+        )  # fmt: skip
 
     def _check_numbers(self) -> None:
         object.__setattr__(self, "size", check_pair("size", _as_tuple(self.size)))
@@ -162,6 +184,19 @@ class TrainingSettings:
             augment=self.augmentation_of_images(), seed=self.seed,
             repeat=True, initial_epoch=epoch,
         )  # fmt: skip
+
+    def validation_stream(self) -> Any:
+        """What epochs are compared on, None for nothing.
+
+        With the noise that images are trained with, the same each time: a network that is to be
+        smoothed is as good as it is under noise.
+        """
+        split = self.splits()["validation"]
+        if not split:
+            return None
+        images = deel_seg.data.load(self.data, split, self.size, shuffle=False, **self.source())
+        deviation = self.augmentation_of_images().noise
+        return with_noise(images, deviation, seed=self.seed) if deviation else images
 
     def config_values(self) -> Any:
         """The config: a name, or its values."""

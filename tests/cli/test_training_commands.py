@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from deel_seg_cli.main import main
+from deel_seg_cli.training.settings import TrainingSettings
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the commands read tf.data streams", allow_module_level=True)
@@ -155,6 +156,8 @@ def test_a_killed_sweep_ends_as_one_that_was_not_killed(tmp_path: Path) -> None:
         ("train", 'config = "XS"', "`config` must be one of 'S'"),
         ("train", "config = { width = [4] }", "`config` has no entry ['width']"),
         ("train", "augmentation = { turn = 1 }", "`augmentation` must hold values of"),
+        ("train", "model_options = { lip = 1 }", "`model_options` must hold arguments of LipD"),
+        ("train", "model_options = { input_std = 0.5 }", "`input_std` must have one value for"),
         ("train", "eps = 0.1", "`eps` must be a list of budgets"),
         ("train", "eps = [-1]", "`eps` must be >= 0"),
         ("train", 'jit_compile = "yes"', "`jit_compile` must be true or false"),
@@ -189,3 +192,17 @@ def test_a_file_that_is_not_there_and_a_folder_that_is_not_named(tmp_path: Path)
     for text in ("", "out = 3"):
         nowhere = run("train", write(tmp_path, text))
         assert nowhere.exit_code == 1 and "must say where to write" in nowhere.stderr
+
+
+def test_what_is_trained_with_noise_is_validated_with_noise() -> None:
+    """The same noise after each epoch, or epochs could not be compared."""
+    given: dict[str, Any] = {"data": "shapes", "options": {"num_images": 4}, "size": (16, 16)}
+    noisy = TrainingSettings(noise=0.25, **given).validation_stream()
+    clean = TrainingSettings(**given).validation_stream()
+    first, again, without = (list(each.as_numpy_iterator()) for each in (noisy, noisy, clean))
+    for (images, labels), (same, _), (bare, clean_labels) in zip(
+        first, again, without, strict=True
+    ):
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(labels, clean_labels)
+        assert 0.24 < np.std(images - bare) < 0.26
