@@ -59,6 +59,20 @@ def check_pair(name: str, value: Any, *, minimum: int = 1) -> tuple[int, int]:
     )
 
 
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """Returns `value`, two finite numbers of which the first is no larger, as floats, or raises."""
+    try:
+        low, high = (check_real(name, each) for each in value)
+    except (TypeError, ValueError):
+        low, high = math.inf, -math.inf
+    if low > high:
+        raise ValueError(
+            f"`{name}` must be a pair of numbers, the smaller one first. "
+            + received(**{name: value})
+        )
+    return low, high
+
+
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Returns `value` when it is one of `choices`, or raises."""
     if value not in choices:

@@ -111,6 +111,8 @@ def _check_numbers(name: str, value: Any, *, max_rank: int, positive: bool) -> T
             raise ValueError(f"`{name}` must be {shape}. {received(**{name: value})}")
         return ops.cast(value, wide)  # Wrong values become NaN results in the graph.
     try:
+        if np.asarray(value).dtype.kind in "USO":  # NumPy reads texts as numbers.
+            raise TypeError
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"`{name}` must be {shape}. {received(**{name: value})}") from None
@@ -167,7 +169,7 @@ def _check_mask(mask: Any, logits: Tensor) -> Tensor | None:
     dtype = keras.backend.standardize_dtype(mask.dtype)
     if dtype != "bool":
         raise ValueError(f"`mask` must be boolean. {received(dtype=dtype)}")
-    _check_same_pixels("mask", mask, logits)
+    check_same_pixels("mask", mask, logits)
     return mask
 
 
@@ -182,7 +184,7 @@ def _check_labels(labels: Any, logits: Tensor) -> Tensor:
     dtype = keras.backend.standardize_dtype(given.dtype)
     if "int" not in dtype:
         raise ValueError(f"`labels` must be integers. {received(dtype=dtype)}")
-    _check_same_pixels("labels", given, logits)
+    check_same_pixels("labels", given, logits)
     # Only the wide integers can hold ids that int32 would wrap around to valid ones.
     if dtype not in ("int64", "uint32", "uint64"):
         return ops.cast(given, "int32")
@@ -209,7 +211,8 @@ def _check_label_values(
         )
 
 
-def _check_same_pixels(name: str, value: Any, logits: Tensor) -> None:
+def check_same_pixels(name: str, value: Any, logits: Tensor) -> None:
+    """Raises where the shape of `value` is not that of the pixels of `logits`, as far as known."""
     expected, shape = tuple(logits.shape[:-1]), tuple(value.shape)
     known = len(shape) == 3 and all(
         a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from deel_seg._checks import check_real, received
+from deel_seg._checks import check_range, check_real, received
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.objectives import exact_fraction
 from deel_seg.export.hashes import weights_sha256
@@ -84,8 +84,7 @@ def certified_predictor(
     share = exact_fraction("fraction", fraction, allow_zero=False)
     if logit_tolerance is not None:
         check_real("logit_tolerance", logit_tolerance, minimum=0.0)
-    low, high = input_range
-    check_real("input_range", high, minimum=check_real("input_range", low))
+    low, high = check_range("input_range", input_range)
     formats = check_formats(formats) if folder is not None else ()
     network, constant, proved, obtained = _with_constant(model, lipschitz_constant)
     tolerance, seen = logit_tolerance, "given"
@@ -97,7 +96,7 @@ def certified_predictor(
         proved_constant=proved,
         obtained=obtained,
         input_shape=tuple(network.input_shape),
-        input_range=(float(low), float(high)),
+        input_range=(low, high),
         normalization=_normalization(model),
         eps=tuple(budgets),
         eps_unit=eps_unit,

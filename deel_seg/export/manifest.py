@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deel_seg._checks import check_real, received
+from deel_seg._checks import check_range, check_real, received
 from deel_seg.certificates.budgets import check_budgets
 from deel_seg.certificates.objectives import exact_fraction
 
@@ -102,8 +102,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     check_real("proved_constant", values["proved_constant"], minimum=0.0, maximum=constant)
     check_real("logit_tolerance", values["logit_tolerance"], minimum=0.0)
     exact_fraction("fraction", values["fraction"], allow_zero=False)
-    low, high = values["input_range"]
-    check_real("input_range", high, minimum=check_real("input_range", low))
+    low, high = check_range("input_range", values["input_range"])
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise ValueError(f"`{name}` must be a text. " + received(**{name: values[name]}))

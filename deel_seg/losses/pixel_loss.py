@@ -11,6 +11,7 @@ from keras import ops
 
 from deel_seg._checks import check_integer, check_real, received
 from deel_seg._replicas import num_replicas, replica_sum, with_shared_value
+from deel_seg.certificates.inputs import check_same_pixels
 from deel_seg.certificates.pixels import integer_labels, kept_pixels, label_count
 
 Tensor = Any
@@ -83,6 +84,7 @@ class PixelLoss(keras.losses.Loss, abc.ABC):
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         logits, labels = _checked_logits(y_pred), integer_labels(y_true)
+        check_same_pixels("y_true", labels, logits)
         num_labels = label_count(logits.shape[-1])
         kept = kept_pixels(labels, None, self.ignore_class)
         valid = ops.logical_and(labels >= 0, labels < num_labels)

@@ -184,6 +184,8 @@ def test_training_lowers_it_and_the_model_is_saved(
 def test_shapes_are_checked(name: str) -> None:
     with pytest.raises(ValueError, match="`y_pred` must have shape"):
         LOSSES[name]()(LABELS, LOGITS[0])
+    with pytest.raises(ValueError, match=r"`y_true` must have shape \(1, 2, 2\).*\(1, 2, 1\)"):
+        LOSSES[name]()(np.zeros((1, 2, 1), int), np.zeros((1, 2, 2, 3), "float32"))
     with pytest.raises(ValueError, match="`y_true` must have shape"):
         LOSSES[name]()(LABELS[0], LOGITS)
     with pytest.raises(ValueError, match="`ignore_class`"):

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from deel_seg._checks import check_choice, received
+from deel_seg.certificates.inputs import check_same_pixels
 from deel_seg.certificates.metrics.image_mean import ImageMean
 from deel_seg.certificates.metrics.pixel_weights import image_weights
 from deel_seg.certificates.pixels import (
@@ -65,6 +66,7 @@ class PixelAccuracy(ImageMean):
                 "`y_pred` must have shape (batch, height, width, classes). "
                 f"{received(shape=tuple(logits.shape))}"
             )
+        check_same_pixels("y_true", labels, logits)
         mask, weights, empty = image_weights(labels, self.ignore_class, sample_weight)
         kept = kept_pixels(labels, mask, self.ignore_class)
         predicted = ops.cast(predicted_class(logits, logits.shape[-1]), labels.dtype)

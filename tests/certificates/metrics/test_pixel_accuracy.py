@@ -57,6 +57,8 @@ def test_shapes_and_options_are_checked() -> None:
         PixelAccuracy(average="class")
     with pytest.raises(ValueError, match="`y_pred` must have shape"):
         PixelAccuracy().update_state(LABELS, LOGITS[..., 0])
+    with pytest.raises(ValueError, match=r"`y_true` must have shape \(2, 8, 8\).*\(2, 1, 8\)"):
+        PixelAccuracy().update_state(np.zeros((2, 1, 8), int), np.zeros((2, 8, 8, 3), "float32"))
     with pytest.raises(ValueError, match="`y_true` must have shape"):
         PixelAccuracy().update_state(LABELS[0], LOGITS)
 
