@@ -18,8 +18,8 @@ TEST_SPLITS = {"cityscapes": "val"}  # The labels of its test split are not publ
 @click.option("--data", default="shapes", help="Data set, as deel_seg.data.load names it.")
 @click.option("--root", type=click.Path(), help="Its folder; by default below DEEL_SEG_DATA.")
 @click.option("--split", help="By default the test split.")
-@click.option("--size", type=Size(), default="32", help="Size that images are brought to.")
-@click.option("--images", type=int, help="How many; by default all.")
+@click.option("--size", type=Size(), default="64", help="Size that images are brought to.")
+@click.option("--images", type=click.IntRange(min=1), help="How many; by default all.")
 @click.option("--batch-size", type=int, default=8)
 @click.option("--eps", type=Numbers(), default="0,0.1,0.25,0.5", help="Budgets in l2.")
 @click.option("--positive-class", type=int, help="Class whose false negative rate is certified.")
@@ -51,7 +51,8 @@ def evaluate(model: str, json_: bool, **options: Any) -> None:
         root=options["root"],
         batch_size=options["batch_size"],
     )
-    images = options["images"]
+    if (images := options["images"]) is not None:
+        data = _first(data, images, options["batch_size"])
     out = None if options["out"] is None else Path(options["out"])
     found = deel_seg.evaluate(
         network,
@@ -63,7 +64,6 @@ def evaluate(model: str, json_: bool, **options: Any) -> None:
         attacks=_attacks(options),
         smoothing=_smoothing(network, options),
         smoothing_seeds=range(options["seeds"]),
-        steps=None if images is None else -(-images // options["batch_size"]),
         folder=None if out is None else out / "batches",
         verbose=0 if json_ else 1,
     )
@@ -73,6 +73,16 @@ def evaluate(model: str, json_: bool, **options: Any) -> None:
             ("csv", found.to_csv()), ("md", found.to_markdown()), ("json", found.to_json()),
         ):  # fmt: skip
             (out / f"evaluation.{suffix}").write_text(text)
+
+
+def _first(data: Any, images: int, batch_size: int) -> Any:
+    """The first images of batches, the last batch cut where it would be too many."""
+    whole, rest = divmod(images, batch_size)
+    found = data.take(whole)
+    if rest:
+        cut = data.skip(whole).take(1).map(lambda *parts: tuple(part[:rest] for part in parts))
+        found = found.concatenate(cut)
+    return found
 
 
 def _attacks(options: dict[str, Any]) -> Any:
