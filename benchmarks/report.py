@@ -259,13 +259,14 @@ under `benchmarks/results`, which the runs wrote themselves.
 
 What the epoch with the best validation value gives on the test split: means over images, void
 pixels left out. Budgets are l2 norms of a change to an image in [0, 1]. mIoU is over the whole
-split, without attack. CamVid has 11 classes at 160x120, Pets 3 classes (border included) and
-Kvasir 2 at 128x128. The unconstrained twin has no constant and no certificate.
+split, without attack. CamVid has 11 classes at 160x120 where it says nothing else, Pets 3 classes
+(border included) and Kvasir 2 at 128x128. The unconstrained twin has no constant and no
+certificate.
 
 {trainings_table(runs)}
 
-Minutes are those of the training steps, other programs not excluded. The three CamVid runs had both
-cores, for about as long; Pets and Kvasir ran side by side, one core each.
+Minutes are those of the training steps, other programs not excluded. The CamVid runs had both
+cores, those at 160x120 for about as long; Pets and Kvasir ran side by side, one core each.
 
 {curves}
 

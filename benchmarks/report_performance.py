@@ -282,6 +282,12 @@ def trainings() -> list[Found]:
     return [{name: json.loads(file.read_text()) for name, file in files.items()}]
 
 
+MISSING = {
+    "": "Not measured yet.",
+    "fit": "Not measured on a GPU yet; on two cores see [Speed](speed.md#in-training).",
+}
+
+
 def page(text: str) -> str:
     """The page with the tables of the files that there are."""
     parts = {"training": (training, read("training")), "inference": (inference, read("inference"))}
@@ -297,7 +303,7 @@ def page(text: str) -> str:
     parts["quality"] = (quality, trainings())
     parts["memory"] = (little_memory, read("little_memory"))
     for name, (make, files) in parts.items():
-        made = "\n\n".join(make(found) for found in files) or "Not measured yet."
+        made = "\n\n".join(make(found) for found in files) or MISSING.get(name, MISSING[""])
         text = pages.Part(name, SCRIPT).replaced(text, made)
     return text
 

@@ -17,8 +17,8 @@ def audit(model: str, json_: bool) -> None:
     """Prove the Lipschitz constant of MODEL layer by layer, and show the table.
 
     MODEL is a .keras file. Each row has the bound that the layer's design intends, the one that its
-    weights prove, and how tight that is. Where the weights prove less than the design states, the
-    exit code is 1.
+    weights prove, and how tight that is. Where the constant that the weights prove is larger than
+    the one that the model states, the exit code is 1.
 
     \b
     Example: deel-seg audit model.keras

@@ -19,13 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = "\n".join(
     path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "api").glob("*.md"))
 )
-# What the library is built of; users compose its parts through the layers.
-INTERNAL = {"parametrizations"}
-PACKAGES = sorted(
-    module.name
-    for module in pkgutil.iter_modules(deel_seg.__path__)
-    if module.ispkg and module.name not in INTERNAL
-)
+PACKAGES = sorted(module.name for module in pkgutil.iter_modules(deel_seg.__path__) if module.ispkg)
 
 
 def resolve(dotted: str) -> Any:

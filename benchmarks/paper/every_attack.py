@@ -133,7 +133,7 @@ class Certified(NamedTuple):
         """Certificates of a network with its own constant, or with one that is given."""
         logits = model(ops.convert_to_tensor(case.images), training=False)
         options = {
-            "lipschitz_constant": model.lipschitz_constant,
+            "lipschitz_constant": model.lipschitz_constant if constant is None else constant,
             "ignore_class": case.ignore_class,
         }
         labels = case.labels

@@ -50,7 +50,7 @@ Condensable: Any = _Condensable
 if IS_TENSORFLOW:
     try:
         from deel.lip.layers import base_layer
-    except ImportError:  # deel-lip is optional: none of our layers needs it.
+    except ImportError:  # Left out by hand: none of our layers needs deel-lip.
         pass
     else:
         LipschitzContract, Condensable = base_layer.LipschitzLayer, base_layer.Condensable

@@ -92,8 +92,8 @@ def read_findings(folder: Path) -> Findings:
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
         raise ValueError(
-            f"`folder` must hold what `deel-seg certify` writes for a report; {missing[0]} is "
-            f"missing. {received(folder=str(folder))}"
+            f"`folder` must hold what `deel-seg certify --report` writes; {missing[0]} is missing. "
+            + received(folder=str(folder))
         )
     summary, manifest, audit = (
         json.loads((folder / name).read_text("utf-8")) for name in names if name != "results.csv"
