@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import keras
@@ -12,18 +13,34 @@ from keras import ops
 from benchmarks.paper.experiment import Context, Experiment
 from benchmarks.paper.networks import pets_lipnet, pets_name, polyps_lipnet, scenes_lipnet
 from benchmarks.paper.runway_scenes import scenes
-from benchmarks.paper.scales import Scale
+from benchmarks.paper.scales import EveryAttack, Scale
 from benchmarks.paper.soundness import check_sound
 from benchmarks.published_attacks import published, with_our_loss
 from benchmarks.report import table
-from deel_seg.attacks import PGD, Attack, AttackResult, Goal, untargeted, vanishing
+from deel_seg.attacks import (
+    PGD,
+    Attack,
+    AttackResult,
+    AttackSuite,
+    Goal,
+    fabrication,
+    targeted,
+    untargeted,
+    vanishing,
+)
 from deel_seg.certificates import (
+    fnr_radius,
     pixel_accuracy_radius,
     worst_case_pixel_accuracy,
     worst_case_recall,
+    worst_case_stability,
 )
 
 RUNWAY = ("runway_fcn_lipschitz_strong", "runway_unet_lipschitz_strong")
+
+# What pixels are to become; the attacks that are tried at that, beside the suite.
+TARGETED = ("fabricated", "targeted")
+WITH_TARGETS = ("PGD, masked cross-entropy", "PGD, boundary loss", "DDN", "ALMA prox", "ASMA")
 
 
 class Case(NamedTuple):
@@ -37,10 +54,14 @@ class Case(NamedTuple):
     temperature: float
 
 
-def every_attack(steps: int, temperature: float) -> dict[str, Attack]:
-    """The published ones, and the library's own losses."""
-    hinge = {"PGD, squared hinge": PGD(loss="squared_hinge", steps=steps)}
-    return {**published(steps, temperature), **with_our_loss(steps), **hinge}
+def every_attack(steps: int, temperature: float, suite: str) -> dict[str, Attack | AttackSuite]:
+    """The published ones, the library's own losses, and a suite."""
+    return {
+        **published(steps, temperature),
+        **with_our_loss(steps),
+        "PGD, squared hinge": PGD(loss="squared_hinge", steps=steps),
+        f"the {suite} suite": AttackSuite(suite, temperature=temperature),
+    }
 
 
 def trainings(scale: Scale) -> dict[str, list[str]]:
@@ -82,7 +103,7 @@ def run(context: Context) -> dict[str, Any]:
         "eps": list(asked.eps),
         "thresholds": list(asked.thresholds),
         "steps": asked.steps,
-        "attacks": len(every_attack(asked.steps, 1.0)),
+        "attacks": len(every_attack(asked.steps, 1.0, asked.suite)),
         "networks": found,
     }
 
@@ -90,20 +111,31 @@ def run(context: Context) -> dict[str, Any]:
 def measure(context: Context, case: Case) -> dict[str, Any]:
     """How near attacks came to what is certified, of each kind."""
     asked, model = context.scale.every_attack, context.model(case.run)
-    least = Certified.of(model, case, asked.eps, asked.thresholds)
-    gaps: dict[str, list[np.ndarray]] = {"accuracy": [], "recall": [], "norm": []}
-    for name, attack in every_attack(asked.steps, case.temperature).items():
-        everywhere = untargeted(case.labels, ignore_class=case.ignore_class)
-        of_class = vanishing(case.labels, class_id=case.class_id)
+    predicted = _logits(model, case, asked.batch_size).argmax(-1)
+    kept = case.labels != case.ignore_class
+    made = predicted[:, :, ::-1]  # A segmentation that is likely, and not the one that it is.
+    goals = {
+        "accuracy": untargeted(case.labels, ignore_class=case.ignore_class),
+        "recall": vanishing(case.labels, class_id=case.class_id),
+        "fabricated": fabrication(kept & (predicted != case.class_id), class_id=case.class_id),
+        "targeted": targeted(made, mask=kept & (made != predicted)),
+    }
+    least = certified(model, case, asked, goals)
+    gaps: dict[str, list[np.ndarray]] = {name: [] for name in least}
+    attacks = every_attack(asked.steps, case.temperature, asked.suite)
+    suite = list(attacks)[-1]
+    for name, attack in attacks.items():
         folder = context.folder_of("every_attack") / case.run / name.replace(", ", "_")
-        seen = _attacked(attack, model, case, everywhere, asked.eps, folder / "all").envelope
-        accuracy, norms = seen.accuracy(asked.eps), [seen.norm(each) for each in asked.thresholds]
-        gaps["accuracy"].append(_gap(accuracy, least.accuracy, f"accuracy under {name}"))
-        norms = np.stack(norms, axis=-1)
-        gaps["norm"].append(_gap(norms, least.norms, f"a norm found by {name}"))
-        seen = _attacked(attack, model, case, of_class, asked.eps, folder / "class").envelope
-        recall = seen.accuracy(asked.eps)
-        gaps["recall"].append(_gap(recall, least.recall, f"recall under {name}"))
+        for goal, wanted in goals.items():
+            if goal in TARGETED and name not in (*WITH_TARGETS, suite):
+                continue
+            found = _attacked(attack, model, case, wanted, asked, folder / goal).envelope
+            left, what = found.accuracy(asked.eps), f"{goal} under {name}"
+            gaps[goal].append(_gap(left, least[goal], what))
+            if f"{goal} norm" in least:
+                norms = np.stack([found.norm(each) for each in asked.thresholds], axis=-1)
+                norms[wanted.counted == 0] = np.nan  # Nothing to hit, and nothing certified.
+                gaps[f"{goal} norm"].append(_gap(norms, least[f"{goal} norm"], f"norm, {what}"))
     return {
         "run": case.run,
         "lipschitz_constant": model.lipschitz_constant,
@@ -114,44 +146,69 @@ def measure(context: Context, case: Case) -> dict[str, Any]:
     }
 
 
-class Certified(NamedTuple):
-    """What no attack can go below: `(images, budgets)` twice, and `(images, thresholds)`."""
+def certified(
+    model: keras.Model,
+    case: Case,
+    asked: EveryAttack,
+    goals: Mapping[str, Goal],
+    constant: float | None = None,
+) -> dict[str, np.ndarray]:
+    """What no attack can go below, by goal: `(images, budgets)`, norms `(images, thresholds)`.
 
-    accuracy: np.ndarray
-    recall: np.ndarray
-    norms: np.ndarray
+    Args:
+        model: The network.
+        case: What it is attacked on.
+        asked: Budgets, and shares that norms are about.
+        goals: What attacks are for. Pixels that are to become something else have to change.
+        constant: In place of the network's own.
+    """
+    logits, labels = _logits(model, case, asked.batch_size), case.labels
+    options: dict[str, Any] = {
+        "lipschitz_constant": model.lipschitz_constant if constant is None else constant,
+        "ignore_class": case.ignore_class,
+    }
+    eps, of_class = list(asked.eps), {**options, "positive_class": case.class_id}
+    found = {
+        "accuracy": worst_case_pixel_accuracy(logits, labels, eps=eps, **options),
+        "recall": worst_case_recall(logits, labels, eps=eps, **of_class),
+        "accuracy norm": ops.stack(
+            [pixel_accuracy_radius(logits, labels, threshold=t, **options)
+             for t in asked.thresholds], axis=-1,
+        ),
+        "recall norm": ops.stack(
+            [fnr_radius(logits, labels, threshold=1 - Fraction(repr(t)), **of_class)
+             for t in asked.thresholds], axis=-1,
+        ),
+    }  # fmt: skip
+    for name in goals.keys() - found.keys():
+        outside = np.where(goals[name].mask, 0, case.ignore_class)
+        found[name] = worst_case_stability(logits, labels=outside, eps=eps, **options)
+    return {name: ops.convert_to_numpy(each) for name, each in found.items()}
 
-    @classmethod
-    def of(
-        cls,
-        model: keras.Model,
-        case: Case,
-        eps: Any,
-        thresholds: Any,
-        constant: float | None = None,
-    ) -> Certified:
-        """Certificates of a network with its own constant, or with one that is given."""
-        logits = model(ops.convert_to_tensor(case.images), training=False)
-        options = {
-            "lipschitz_constant": model.lipschitz_constant if constant is None else constant,
-            "ignore_class": case.ignore_class,
-        }
-        labels = case.labels
-        norms = [pixel_accuracy_radius(logits, labels, threshold=t, **options) for t in thresholds]
-        recall = worst_case_recall(logits, labels, eps=eps, positive_class=case.class_id, **options)
-        accuracy = worst_case_pixel_accuracy(logits, labels, eps=eps, **options)
-        found = (accuracy, recall, ops.stack(norms, axis=-1))
-        return cls(*(ops.convert_to_numpy(each) for each in found))
+
+def _logits(model: keras.Model, case: Case, batch_size: int) -> np.ndarray:
+    starts = range(0, len(case.images), batch_size)
+    parts = [
+        model(ops.convert_to_tensor(case.images[start : start + batch_size]), training=False)
+        for start in starts
+    ]
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
 
 def _attacked(
-    attack: Attack, model: keras.Model, case: Case, goal: Goal, eps: Any, folder: Any
+    attack: Attack | AttackSuite,
+    model: keras.Model,
+    case: Case,
+    goal: Goal,
+    asked: EveryAttack,
+    folder: Any,
 ) -> AttackResult:
-    options: dict[str, Any] = {"batch_size": len(case.images), "folder": folder}
-    if attack.minimal:
+    options: dict[str, Any] = {"batch_size": asked.batch_size, "folder": folder}
+    most = max(asked.eps)
+    if isinstance(attack, Attack) and attack.minimal:
         # Down to a hit of almost everything: the way there is in the envelope.
-        return attack(model, case.images, goal, threshold=0.05, expected_norm=max(eps), **options)
-    return attack(model, case.images, goal, eps=max(eps), **options)
+        return attack(model, case.images, goal, threshold=0.05, expected_norm=most, **options)
+    return attack(model, case.images, goal, eps=most, **options)
 
 
 def _gap(attacked: np.ndarray, certified: np.ndarray, what: str) -> np.ndarray:
@@ -172,21 +229,30 @@ def show(result: dict[str, Any]) -> str:
         rows.append(
             [
                 found["run"], f"{found['images']} of {height}x{width}", str(found["comparisons"]),
-                _points(gap["accuracy"]), _points(gap["recall"]),
-                "none" if gap["norm"] is None else f"{gap['norm']:.3f}",
+                *(_points(gap[goal]) for goal in ("accuracy", "recall", "fabricated", "targeted")),
+                *(_norm(gap[f"{goal} norm"]) for goal in ("accuracy", "recall")),
             ]
         )  # fmt: skip
     header = [
         "network", "images", "comparisons", "accuracy above CRPA, points",
-        "recall above the certified, points", "norm above the radius",
+        "recall above the certified, points", "pixels left that were to become one class, points",
+        "pixels left of a targeted mask, points", "norm above the radius of the accuracy",
+        "norm above the radius of the FNR",
     ]  # fmt: skip
+    some = len(WITH_TARGETS) + 1
     eps, thresholds = (", ".join(f"{x:g}" for x in result[key]) for key in ("eps", "thresholds"))
     return f"""{table(header, rows)}
 
-{result["attacks"]} attacks of {result["steps"]} steps on each network, every image at budgets
-{eps}, for all pixels and for those of one class; norms down to accuracies of {thresholds}.
-None went below a certificate. Shown is the least distance that any of them left, of any image at
-any budget where the certificate is above 0."""
+{result["attacks"]} attacks of {result["steps"]} steps on each network, the last one a suite of
+several, every image at budgets {eps}: on all pixels, on those of one class, to have all others
+become that class, and to have the prediction become its mirror image; to the latter two {some} of
+them, and CRS of these pixels is what is certified. Norms are those down to accuracies and recalls
+of {thresholds}. None went below a certificate. Shown is the least distance that any of them left,
+of any image at any budget where the certificate is above 0."""
+
+
+def _norm(gap: float | None) -> str:
+    return "none" if gap is None else f"{gap:.3f}"
 
 
 def _points(gap: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from benchmarks.paper.scales import Config, Scale, Task
+from benchmarks.paper.scales import SEED, Config, Scale, Task
 
 
 def lipschitz(task: Task, **changes: Any) -> list[str]:
@@ -55,6 +55,7 @@ def _arguments(task: Task, changes: dict[str, Any]) -> list[str]:
         "config": task.config,
         "epochs": task.epochs,
         "batch_size": task.batch_size,
+        "seed": SEED,
         **changes,
     }
     if task.options:

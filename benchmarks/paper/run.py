@@ -5,9 +5,9 @@
     python benchmarks/paper/run.py full --root cityscapes=DIR --root oxford_pets=DIR ...
 
 DIR of `--data` holds the data sets in folders of their names; without it the environment variable
-DEEL_SEG_DATA names it. Called again after it was stopped, it goes on. A result that was made with
-other numbers or other weights is measured again; a training with other arguments is refused. The
-folder then holds
+DEEL_SEG_DATA names it, and without that it is shared/data beside the repository. Called again after
+it was stopped, it goes on. A result that was made with other numbers or other weights is measured
+again; a training with other arguments is refused. The folder then holds
 
     runs/NAME              what examples/train.py writes of each training
     results/NAME.json      what was measured, with command, numbers, versions and machine
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+BESIDE = ROOT.parent / "shared" / "data"  # Where the tests look for real data, too.
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -37,7 +38,7 @@ import deel_seg  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
 from benchmarks.paper.experiment import Context, Experiment, fingerprint, key_of  # noqa: E402
 from benchmarks.paper.experiments import EXPERIMENTS  # noqa: E402
-from benchmarks.paper.scales import SCALES, Scale  # noqa: E402
+from benchmarks.paper.scales import SCALES, SEED, Scale  # noqa: E402
 from benchmarks.paper.sections import report  # noqa: E402
 from benchmarks.paper.training import Training, train  # noqa: E402
 
@@ -95,7 +96,7 @@ def measure(
         print("  was made with other numbers or weights: measured again", flush=True)
     context = Context(scale, folder, roots, key_of(made_from))
     resumed = any(context.folder_of(experiment.name).iterdir())
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(SEED)
     start = time.perf_counter()
     result = experiment.run(context)
     seconds = time.perf_counter() - start
@@ -105,6 +106,7 @@ def measure(
             "name": experiment.name,
             "scale": scale.name,
             "command": command(sys.argv[1:], script),
+            "seed": SEED,
             "made_from": made_from,
             "machine": describe_machine(keras.backend.backend()),
             "seconds": seconds,
@@ -137,6 +139,8 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.data is not None:
         os.environ["DEEL_SEG_DATA"] = str(arguments.data.resolve())
+    elif BESIDE.is_dir():
+        os.environ.setdefault("DEEL_SEG_DATA", str(BESIDE))
     scale = SCALES[arguments.scale]
     folder = (arguments.folder or ROOT / "runs" / f"paper-{scale.name}").resolve()
     roots = dict(root.split("=", 1) for root in arguments.root)

@@ -15,6 +15,8 @@ from benchmarks.paper.runway_settings import Runway
 
 Config = str | Mapping[str, Any]
 
+SEED = 0  # Of trainings and experiments; what is repeated over seeds has its own.
+
 
 @dataclass(frozen=True)
 class Task:
@@ -76,6 +78,7 @@ class Figure2:
     samples: tuple[int, ...] = (50, 100, 200, 500, 1000, 2000, 5000)
     validation_images: int = 50
     images: int = 500
+    seeds: tuple[int, ...] = (0, 1, 2)
     batch_size: int = 100
 
 
@@ -137,12 +140,17 @@ class Pictures:
 
 @dataclass(frozen=True)
 class EveryAttack:
-    """Every attack against every certificate: images of each network, and steps of each attack."""
+    """Every attack against every certificate: images of each network, and steps of each attack.
+
+    `suite` is a preset of `AttackSuite`, `batch_size` how many images are attacked at a time.
+    """
 
     eps: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
     thresholds: tuple[float, ...] = (0.25, 0.5)
     images: int = 64
     steps: int = 100
+    suite: str = "strong"
+    batch_size: int = 2
 
 
 @dataclass(frozen=True)
@@ -217,14 +225,14 @@ SMALL = Scale(
         training_noises=(0.15, 0.25), validation_images=24, images=64, batch_size=16,
     ),
     figure_2=Figure2(
-        samples=(50, 100, 300, 1000), validation_images=8, images=24, batch_size=16
+        samples=(50, 100, 300, 1000), validation_images=8, images=16, batch_size=16
     ),
     figure_3=Figure3(eps=(0.1, 0.5, 1.0, 2.0), images=24, steps=100, suite="fast"),
     table_3=Table3(class_name="Car"),
     figure_5=Figure5(temperatures=(1.0, 5.0, 20.0, 80.0)),
     table_5=Table5(config="S", size=(64, 64), batch_sizes=(8, 32), repeats=15),
     pictures=Pictures(config=None, min_pixels=25),
-    every_attack=EveryAttack(images=8, steps=30),
+    every_attack=EveryAttack(images=8, steps=30, suite="fast", batch_size=8),
     runway=runway_settings.SMALL,
 )  # fmt: skip
 
@@ -252,7 +260,7 @@ TOY = Scale(
         batch_sizes=(2,), repeats=3,
     ),
     pictures=Pictures(config=None, images=1, min_pixels=4),
-    every_attack=EveryAttack(eps=(0.05, 0.5), images=2, steps=3),
+    every_attack=EveryAttack(eps=(0.05, 0.5), images=2, steps=3, suite="fast"),
     runway=runway_settings.TOY,
 )  # fmt: skip
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
 import deel_seg
 from deel_seg.evaluation import Evaluation
 from deel_seg.smoothing import SegCertify, fewest_samples
+
+Choice = TypeVar("Choice")
 
 
 def segcertify(
@@ -58,12 +60,14 @@ def evaluate_smoothing(
     )  # fmt: skip
 
 
-def best_sigma(
-    sigmas: Sequence[float], crpa_of: Callable[[float], float]
-) -> tuple[float | None, dict[str, float]]:
-    """The deviation with the best CRPA on held-out images, and that of each one."""
-    found = {sigma: crpa_of(sigma) for sigma in sigmas}
-    for sigma, crpa in found.items():
-        print(f"    sigma {sigma:g}: {crpa:.3f} on held-out images", flush=True)
-    best = max(found, key=lambda sigma: found[sigma], default=None)
-    return best, {f"{sigma:g}": crpa for sigma, crpa in found.items()}
+def best_choice(
+    choices: Sequence[Choice], crpa_of: Callable[[Choice], float]
+) -> tuple[Choice | None, list[tuple[Choice, float]]]:
+    """What gives the best CRPA on images that are not reported, and that of every choice."""
+    found = []
+    for choice in choices:
+        crpa = crpa_of(choice)
+        print(f"    {choice}: {crpa:.3f} on images that are not reported", flush=True)
+        found.append((choice, crpa))
+    best = max(found, key=lambda pair: pair[1], default=None)
+    return None if best is None else best[0], found

@@ -26,7 +26,7 @@ from benchmarks.paper.experiment import Context, fingerprint, key_of
 from benchmarks.paper.experiments import EXPERIMENTS
 from benchmarks.paper.scales import FULL, SCALES, SMALL, TOY
 from benchmarks.paper.sections import read_results, section
-from benchmarks.paper.smoothed import best_sigma, possible
+from benchmarks.paper.smoothed import best_choice, possible
 from benchmarks.paper.soundness import BrokenCertificateError, check_sound
 from benchmarks.paper.training import Training, train
 
@@ -174,9 +174,10 @@ def test_an_attack_below_a_certificate_is_an_error() -> None:
 def test_sigma_is_the_best_of_those_that_can_certify() -> None:
     sigmas = possible([0.05, 0.3], 0.1, passes=60, pixels=64 * 64, alpha=0.001)
     assert sigmas == [0.3]
-    best, found = best_sigma([0.1, 0.2, 0.3], {0.1: 0.2, 0.2: 0.6, 0.3: 0.5}.__getitem__)
-    assert best == 0.2 and found["0.3"] == 0.5
-    assert best_sigma([], lambda sigma: sigma) == (None, {})
+    best, found = best_choice([0.1, 0.2, 0.3], {0.1: 0.2, 0.2: 0.6, 0.3: 0.5}.__getitem__)
+    assert best == 0.2 and found[2] == (0.3, 0.5)
+    none: list[float] = []
+    assert best_choice(none, lambda sigma: sigma) == (None, [])
 
 
 def test_the_page_is_made_of_the_files() -> None:
