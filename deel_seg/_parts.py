@@ -117,7 +117,11 @@ def fingerprint(*arrays: Any) -> str:
 
 def weights_fingerprint(model: Any) -> str | None:
     """A hash of a Keras model's weights; a function is known by `PartsFolder.recognise`."""
-    return fingerprint(*model.get_weights()) if isinstance(model, keras.Model) else None
+    if not isinstance(model, keras.Model):
+        return None
+    if hasattr(model, "compose_kernels"):
+        model.compose_kernels()  # Kernels are kept among the weights once they are composed.
+    return fingerprint(*model.get_weights())
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from benchmarks.paper.attacked_cases import Case, cases, trainings
 from benchmarks.paper.experiment import Context, Experiment
-from benchmarks.paper.networks import pets_lipnet, pets_name, polyps_lipnet, scenes_lipnet
-from benchmarks.paper.runway_scenes import scenes
-from benchmarks.paper.scales import EveryAttack, Scale
+from benchmarks.paper.scales import EveryAttack
 from benchmarks.paper.soundness import check_sound
 from benchmarks.published_attacks import published, with_our_loss
 from benchmarks.report import table
@@ -36,22 +35,9 @@ from deel_seg.certificates import (
     worst_case_stability,
 )
 
-RUNWAY = ("runway_fcn_lipschitz_strong", "runway_unet_lipschitz_strong")
-
 # What pixels are to become; the attacks that are tried at that, beside the suite.
 TARGETED = ("fabricated", "targeted")
 WITH_TARGETS = ("PGD, masked cross-entropy", "PGD, boundary loss", "DDN", "ALMA prox", "ASMA")
-
-
-class Case(NamedTuple):
-    """A network, its images, and the class whose pixels are to vanish."""
-
-    run: str
-    images: np.ndarray
-    labels: np.ndarray
-    class_id: int
-    ignore_class: int
-    temperature: float
 
 
 def every_attack(steps: int, temperature: float, suite: str) -> dict[str, Attack | AttackSuite]:
@@ -62,34 +48,6 @@ def every_attack(steps: int, temperature: float, suite: str) -> dict[str, Attack
         "PGD, squared hinge": PGD(loss="squared_hinge", steps=steps),
         f"the {suite} suite": AttackSuite(suite, temperature=temperature),
     }
-
-
-def trainings(scale: Scale) -> dict[str, list[str]]:
-    """A Lipschitz network of each data set and architecture."""
-    runway = {run: scale.runway.arguments(run) for run in RUNWAY}
-    return {**scenes_lipnet(scale), **pets_lipnet(scale), **polyps_lipnet(scale), **runway}
-
-
-def cases(context: Context) -> Iterator[Case]:
-    """The networks with the images that they are attacked on."""
-    scale, count = context.scale, context.scale.every_attack.images
-    temperature = scale.pets.temperature
-    runs = {"scenes": "scenes_lipnet", "pets": pets_name(temperature), "polyps": "polyps_lipnet"}
-    for name, run in runs.items():
-        batches = context.data(name, images=count, batch_size=count)
-        images, labels = (np.asarray(part) for part in next(iter(batches)))
-        info, task = context.info(name), context.task(name)
-        wanted = {"scenes": scale.table_3.class_name}.get(name)
-        class_id = info.class_names.index(wanted) if wanted else 1
-        yield Case(run, images, labels, class_id, info.ignore_class, task.temperature)
-    runway = scale.runway
-    for run in RUNWAY:
-        images, labels = scenes(
-            runway.test_split, count, runway.size, data=runway.data, options=runway.options,
-            root=context.roots.get(runway.data),
-        )  # fmt: skip
-        temperature = runway.networks[run].temperature
-        yield Case(run, images, labels, runway.class_id, 255, temperature)
 
 
 def run(context: Context) -> dict[str, Any]:

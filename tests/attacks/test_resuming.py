@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
+from deel_seg import LipschitzModel
 from deel_seg._parts import PartsFolder
 from deel_seg.attacks import DDN, PGD, Attack, AttackResult, AttackSuite, attack, vanishing
+from deel_seg.layers import OrthogonalConv2D
 from tests.attacks.oracle import BOUNDS, identity, scenes
 
 OPTIONS: dict[str, Any] = {"ignore_class": 255, "bounds": BOUNDS, "batch_size": 2, "seed": 5}
@@ -133,3 +136,12 @@ def test_an_attack_is_gone_on_with_by_the_same_function_made_anew(tmp_path: Path
     assert_same(attacking(-1.0)(identity, images, labels, **given), first)
     with pytest.raises(ValueError, match="its `attack` is"):
         attacking(-2.0)(identity, images, labels, **given)
+
+
+def test_a_network_whose_kernels_were_not_composed_yet_is_the_same(tmp_path: Path) -> None:
+    inputs = keras.Input((None, None, 3))
+    model = LipschitzModel(inputs, OrthogonalConv2D(3, 1)(inputs))
+    images, labels = scenes(2)
+    given: dict[str, Any] = {"eps": 0.4, "folder": tmp_path, **OPTIONS}
+    first = PGD(steps=2)(model, images, labels, **given)
+    assert_same(PGD(steps=2)(model, images, labels, **given), first)
