@@ -70,3 +70,15 @@ def test_an_object_is_known_by_what_it_holds() -> None:
 
     assert lasting_name(Loss(1.0)) == lasting_name(Loss(1.0)) != lasting_name(Loss(2.0))
     assert lasting_name(Loss(1.0).of) != lasting_name(Loss(2.0).of)
+
+
+def test_what_holds_itself_has_a_name() -> None:
+    def counting(n: int) -> int:
+        return n and counting(n - 1)
+
+    class Loop:
+        def __init__(self) -> None:
+            self.own = self
+
+    assert lasting_name(counting) == lasting_name(counting)
+    assert lasting_name(Loop()) == lasting_name(Loop())
