@@ -12,6 +12,7 @@ from deel_seg.layers import LipschitzLayer
 from deel_seg.lipschitz.graph import carried, functional_graph
 from deel_seg.lipschitz.image_means import image_means_source
 from deel_seg.lipschitz.sorted_pairs import sorted_pairs
+from deel_seg.lipschitz.sum_sizes import may_broadcast
 
 Shapes = Sequence[tuple[int | None, ...]]
 
@@ -74,8 +75,16 @@ def walk(
             f"whose `call` is Keras' own. Received: model={name!r}"
         )
     bounds = {id(tensor): 1.0 for tensor in graph.inputs}
+    broadcasting = may_broadcast(graph)
 
     def step(node: Any, incoming: list[float]) -> list[float]:
+        if id(node) in broadcasting:
+            raise UnknownLipschitzBound(
+                f"The inputs of the layer {node.operation.name!r} differ in size for some images, "
+                "where one of them is a single pixel that is repeated, so that the model has no "
+                "known Lipschitz bound. Give the model's input a known height and width, or begin "
+                "it with `deel_seg.layers.SizeMultiple`."
+            )
         outgoing = _bound_of_pattern(node, bounds, rules)
         if outgoing is not None:
             if visit is not None:
