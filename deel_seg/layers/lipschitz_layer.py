@@ -59,12 +59,17 @@ if IS_TENSORFLOW:
 _SIGNIFICANT_BITS = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
 
 
+def significant_bits(dtype: str) -> int:
+    """Bits of a floating point type's significand, the leading one among them."""
+    return _SIGNIFICANT_BITS[dtype]
+
+
 def rounded_down(factor: float, dtype: str) -> float:
     """Largest number of `dtype` that is not above `factor`, for `factor` above 0.
 
     A factor is rounded when it meets a tensor, and one rounded up would exceed a layer's bound.
     """
-    bits = _SIGNIFICANT_BITS[dtype]
+    bits = significant_bits(dtype)
     fraction, exponent = math.frexp(factor)
     return math.ldexp(math.floor(math.ldexp(fraction, bits)), exponent - bits)
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from deel_seg._checks import received
-from deel_seg.layers.lipschitz_layer import LipschitzLayer
+from deel_seg.layers.lipschitz_layer import LipschitzLayer, significant_bits
 
 Tensor = Any
 
@@ -103,8 +103,11 @@ class ScaledAdd(LipschitzLayer):
     def branch_weights(self) -> Tensor:
         """The learned weights, `(N,)`, as they multiply the branches."""
         weights = ops.softmax(self.weight_logits)
-        # Rounding leaves the sum of a softmax up to (N + 1) 2^-24 above 1: taken off.
-        return ops.cast(weights * (1.0 - weights.shape[0] * 2.0**-22), self.compute_dtype)
+        # Rounding leaves the sum of a softmax up to (N + 1) 2^-24 above 1, and in half precision
+        # each of them up to half a unit of its last place: taken off.
+        bits = significant_bits(self.compute_dtype)
+        taken_off = weights.shape[0] * 2.0**-22 + (2.0 ** (1 - bits) if bits < 24 else 0.0)
+        return ops.cast(weights * (1.0 - taken_off), self.compute_dtype)
 
     def lipschitz_bound(self, *input_bounds: float) -> float:
         if self.learned:
