@@ -10,6 +10,7 @@ and permuting the pixels changes no bit of a certificate.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +63,7 @@ def tabulate(
     bins, _ = digits(margins)
     first = num_kinds * ops.arange(shape[0], dtype="int32")[:, None]
     tables = first if kinds is None else first + kinds
+    _check_slots(margins.shape[0], num_kinds, NUM_BINS)
     segments = ops.where(bins < 0, -1, bins + NUM_BINS * tables)
     num_segments = shape[0] * num_kinds * NUM_BINS
     counts, sums = (
@@ -84,6 +86,7 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
         `(batch, queries, NUM_OFFSETS)`, int32.
     """
     batch, queries = ops.shape(bins)
+    _check_slots(bins.shape[0], bins.shape[1], NUM_OFFSETS)
     pixel_bins, offsets = digits(margins)
     if bins.shape[1] == 1:
         pixel_slots = ops.where(ops.equal(pixel_bins, bins), 0, -1)
@@ -105,6 +108,15 @@ def refine(margins: Tensor, bins: Tensor) -> Tensor:
     )
     counts = ops.reshape(counts, (batch, queries, NUM_OFFSETS))
     return counts if bins.shape[1] == 1 else taken(counts, slots)
+
+
+def _check_slots(*numbers: int | None) -> None:
+    # Beyond int32 slots would be negative, and what is counted there as good as not there.
+    if None not in numbers and math.prod(numbers) >= 2**31:  # type: ignore[arg-type]
+        raise ValueError(
+            "These are too many images, times budgets or classes, for one call: certify fewer at a "
+            f"time. Received: images={numbers[0]}, of each={numbers[1]}"
+        )
 
 
 def bin_of(margins: Tensor) -> Tensor:

@@ -28,7 +28,9 @@ def integer_labels(y_true: Any) -> Tensor:
         )
     dtype = keras.backend.standardize_dtype(labels.dtype)
     if "float" not in dtype:
-        return ops.cast(labels, "int32") if dtype == "bool" else labels
+        # In eight bits neither all classes nor an `ignore_class` of -1 has a place.
+        small = dtype in ("bool", "int8", "uint8", "int16", "uint16")
+        return ops.cast(labels, "int32") if small else labels
     # Beyond 2^30 a float may not fit int32, and no class has such an id.
     whole = ops.logical_and(ops.equal(labels, ops.floor(labels)), ops.abs(labels) < 2.0**30)
     return ops.cast(ops.where(whole, labels, float(_NO_CLASS)), "int32")

@@ -67,3 +67,15 @@ def test_config_round_trip() -> None:
     metric = PixelAccuracy(ignore_class=3, average="pixel", name="clean")
     copy = keras.metrics.deserialize(keras.metrics.serialize(metric))
     assert copy.get_config() == metric.get_config()
+
+
+def test_labels_of_eight_bits_beside_more_classes() -> None:
+    """Class 256 is not class 0, which it would be in eight bits; nor is -1 class 255."""
+    logits = np.zeros((1, 1, 2, 300), "float32")
+    logits[..., 256] = 1.0
+    metric = PixelAccuracy()
+    metric.update_state(np.zeros((1, 1, 2), "uint8"), logits)
+    assert float(metric.result()) == 0.0
+    few = PixelAccuracy(ignore_class=-1)
+    few.update_state(np.array([[[0, 255]]], "uint8"), np.zeros((1, 1, 2, 2), "float32"))
+    assert math.isnan(float(few.result()))
