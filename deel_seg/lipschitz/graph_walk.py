@@ -78,17 +78,17 @@ def walk(
     broadcasting = may_broadcast(graph)
 
     def step(node: Any, incoming: list[float]) -> list[float]:
-        if id(node) in broadcasting:
+        outgoing = _bound_of_pattern(node, bounds, rules)
+        if outgoing is not None:
+            if visit is not None:
+                visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
+        elif id(node) in broadcasting:
             raise UnknownLipschitzBound(
                 f"The inputs of the layer {node.operation.name!r} differ in size for some images, "
                 "where one of them is a single pixel that is repeated, so that the model has no "
                 "known Lipschitz bound. Give the model's input a known height and width, or begin "
                 "it with `deel_seg.layers.SizeMultiple`."
             )
-        outgoing = _bound_of_pattern(node, bounds, rules)
-        if outgoing is not None:
-            if visit is not None:
-                visit(Visited(node.operation, incoming, outgoing, _shapes(node), inside, 1.0))
         else:
             outgoing = _bound_of(node, incoming, rules, visit, inside)
         bounds.update((id(tensor), outgoing) for tensor in node.outputs)
