@@ -78,7 +78,6 @@ class Figure2:
     samples: tuple[int, ...] = (50, 100, 200, 500, 1000, 2000, 5000)
     validation_images: int = 50
     images: int = 500
-    seeds: tuple[int, ...] = (0, 1, 2)
     batch_size: int = 100
 
 
@@ -225,7 +224,7 @@ SMALL = Scale(
         training_noises=(0.15, 0.25), validation_images=24, images=64, batch_size=16,
     ),
     figure_2=Figure2(
-        samples=(50, 100, 300, 1000), validation_images=8, images=16, batch_size=16
+        samples=(50, 100, 300, 1000), validation_images=8, images=24, batch_size=16
     ),
     figure_3=Figure3(eps=(0.1, 0.5, 1.0, 2.0), images=24, steps=100, suite="fast"),
     table_3=Table3(class_name="Car"),
