@@ -236,8 +236,9 @@ class SegCertify:
         >>> from deel_seg.smoothing import SegCertify
         >>> image = np.array([[[[0.2, 0.8], [0.49, 0.51]]]], "float32")
         >>> smoothed = SegCertify(lambda x: x, 2, sigma=0.25, samples=100)
-        >>> smoothed.radii(smoothed.sample(image)).round(3).tolist()
-        [[[0.299, 0.0]]]
+        >>> radii = smoothed.radii(smoothed.sample(image))
+        >>> (radii > 0.1).tolist()
+        [[[True, False]]]
         """
         pixels = counts.hits[0].size
         tolerated = self.tolerated + 1 if self.correction == "k_familywise" else 1
