@@ -20,6 +20,7 @@ from deel_seg.lipschitz import (
 )
 from deel_seg.models.accumulated_steps import AccumulatedSteps
 from deel_seg.models.graph_parts import GraphPart, OperationFunction, call_options, cut_graph
+from deel_seg.models.nan_loss import with_said_nan
 from deel_seg.models.remat_parts import run_in_parts
 from deel_seg.models.sorted_convolutions import (
     for_other_programs,
@@ -196,6 +197,10 @@ class LipschitzModel(AccumulatedSteps):
         for layer in self._flatten_layers(include_self=False):
             if isinstance(layer, Condensable):
                 layer.condense()
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras' `fit`; it warns of an epoch whose loss is NaN, and says what makes it so."""
+        return super().fit(**with_said_nan(super().fit, args, kwargs))
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras' `evaluate`, on condensed kernels."""
