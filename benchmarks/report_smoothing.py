@@ -54,8 +54,7 @@ def shares(found: dict[str, Any]) -> str:
         for sizes in found["networks"].values()
         for each in sizes.values()
     ]
-    most = "Most, " if min(percents) > 50 else ""
-    return f"{most}{min(percents):.0f} to {max(percents):.0f} %,"
+    return f"Between {min(percents):.0f} and {max(percents):.0f} %"
 
 
 def above(found: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ The same network, machine and run: config S, and one with a quarter of its chann
 how much depends on the network's speed. They are not trained: times do not depend on that.
 A certificate is a forward pass and CRPA; SegCertify is forward passes of noisy copies, and then
 statistics: from one table of all counts, or pixel by pixel as published (`reference_smoothing`), of
-which large images have a part timed. All are medians of turns, three where a turn is long. Writes
-benchmarks/results/smoothing_BACKEND.json; `benchmarks/report_smoothing.py` makes the table of it.
+which large images have a part timed. All take turns, those that are long three. Their medians go to
+benchmarks/results/smoothing_BACKEND.json, of which `benchmarks/report_smoothing.py` makes a table.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import argparse
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,10 @@ import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
 
 import deel_seg  # noqa: E402
+from benchmarks.certificate_candidates import Candidate  # noqa: E402
 from benchmarks.machine import describe_machine  # noqa: E402
 from benchmarks.reference_smoothing import certify_pixel_by_pixel  # noqa: E402
+from benchmarks.turns import take_turns  # noqa: E402
 from deel_seg._inference import compiled_inference  # noqa: E402
 from deel_seg.certificates import worst_case_pixel_accuracy  # noqa: E402
 from deel_seg.smoothing import SegCertify, probability_for  # noqa: E402
@@ -45,18 +46,8 @@ CONFIGS: dict[str, Any] = {
     "S": "S",
     "a quarter of S": {"widths": [8, 16, 32], "aspp_rates": [6, 12, 18]},
 }
+SECONDS = 5  # After so many what is slow has had turns enough, of which it has at least 3.
 ROWS = 64  # Rows of an image whose pixels are tested one by one, at most.
-
-
-def median_seconds(function: Callable[[], Any], turns: int) -> float:
-    """Median of the seconds of a call, after one that is not timed."""
-    function()
-    seconds = []
-    for _ in range(turns):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
 
 
 def measure(config: Any, size: int, turns: int) -> dict[str, float]:
@@ -74,7 +65,6 @@ def measure(config: Any, size: int, turns: int) -> dict[str, float]:
         logits = infer(ops.convert_to_tensor(image))
         return ops.convert_to_numpy(worst_case_pixel_accuracy(logits, labels, eps=EPS))
 
-    long_turns = min(turns, 3)  # Of what takes half a minute.
     smoothed = SegCertify(
         model, CLASSES, SIGMA, first_samples=FIRST, samples=SAMPLES, alpha=ALPHA, batch_size=2
     )
@@ -83,15 +73,20 @@ def measure(config: Any, size: int, turns: int) -> dict[str, float]:
     predictions = generator.integers(0, CLASSES, (FIRST + SAMPLES, rows, size))
     predictions[:, generator.random((rows, size)) < 0.9] = 3  # Most pixels are clear.
     probability = probability_for(EPS, SIGMA)
-    by_pixel = median_seconds(
-        lambda: certify_pixel_by_pixel(predictions, FIRST, probability, ALPHA), long_turns
-    )
-    return {
-        "certificate": median_seconds(certificate, turns),
-        "sampling": median_seconds(lambda: smoothed.sample(image), long_turns),
-        "statistics": median_seconds(lambda: smoothed.certify(counts, eps=EPS), turns),
-        "published_statistics": by_pixel * size / rows,
+    candidates = {
+        "certificate": certificate,
+        "sampling": lambda: smoothed.sample(image),
+        "statistics": lambda: smoothed.certify(counts, eps=EPS),
+        "published_statistics": lambda: certify_pixel_by_pixel(
+            predictions, FIRST, probability, ALPHA
+        ),
     }
+    timed = take_turns(
+        {name: Candidate(call) for name, call in candidates.items()},
+        turns, SECONDS, 0, partial(print, flush=True),
+    )  # fmt: skip
+    medians = {name: each["median"] for name, each in timed.items()}
+    return {**medians, "published_statistics": medians["published_statistics"] * size / rows}
 
 
 def main() -> None:
@@ -101,7 +96,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=[128, 1024])
-    add("--turns", type=int, default=7)
+    add("--turns", type=int, default=21)
     add("--out", type=Path)
     arguments = parser.parse_args()
     backend = keras.backend.backend()

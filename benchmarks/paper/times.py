@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,12 +11,22 @@ import numpy as np
 from keras import ops
 
 from benchmarks.reference_smoothing import certify_pixel_by_pixel
-from benchmarks.smoothing import median_seconds
 from deel_seg._inference import compiled_inference
 from deel_seg.certificates import worst_case_pixel_accuracy
 from deel_seg.smoothing import SegCertify, probability_for
 
 ROWS = 64  # Rows of an image whose pixels are tested one by one, at most.
+
+
+def median_seconds(function: Callable[[], Any], turns: int) -> float:
+    """Median of the seconds of a call, after one that is not timed."""
+    function()
+    seconds = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
 
 
 def certificate_seconds(
