@@ -49,12 +49,16 @@ def measured_tolerance(
 def _random_images(network: keras.Model, input_range: tuple[float, float]) -> np.ndarray:
     generator = np.random.default_rng(0)
     _, height, width, channels = network.input_shape
+    returned: dict[int, Any] = {}
     for size in _SIZES:
         shape = (_IMAGES, height or size, width or size, channels)
+        returned[size] = network.compute_output_shape(shape)[1:3]
         # A network of more strides than the size can be halved returns another size.
-        if network.compute_output_shape(shape)[1:3] == shape[1:3]:
+        if returned[size] == shape[1:3]:
             return generator.uniform(*input_range, size=shape).astype("float32")
     raise ValueError(
-        f"No size of {_SIZES} is one that the network's strides divide: pass `images`. "
-        + received(input_shape=network.input_shape)
+        "Logits need the height and width of the image, each pixel its own: of images of "
+        f"{' or '.join(map(str, returned))} pixels a side they have others. Padding that is not "
+        "'same' makes them smaller; where strides divide other sizes alone, pass `images`. "
+        + received(input_shape=network.input_shape, logits=tuple(returned.values()))
     )

@@ -34,10 +34,11 @@ def test_a_saved_sequential_model_is_one_of_its_layers(tmp_path: Path) -> None:
     ("build", "reason"),
     [
         (lambda: sequential(layers.Conv2D(2, 3, activation="softmax")), "no known Lipschitz bound"),
+        (lambda: sequential(layers.Conv2D(2, 3)), "Logits need the height and width of the image"),
         (lambda: keras.Sequential([layers.Conv2D(2, 3)]), "Only functional"),
         (OwnCall, "Only functional"),
     ],
-    ids=["softmax", "not built", "own call"],
+    ids=["softmax", "no padding", "not built", "own call"],
 )
 def test_what_cannot_be_certified_is_refused_in_a_sentence(build: Any, reason: str) -> None:
     with pytest.raises(RefusedModel, match=f"Nothing can be certified of .*{reason}") as refused:
