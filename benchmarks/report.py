@@ -231,7 +231,8 @@ def networks(models: dict[str, Any]) -> str:
 After {row["training_steps"]} training steps at a learning rate of 5e-3: the largest ratio of output
 to input change over {row["pairs"]} pairs of images, far and near, smooth and rough; and the largest
 singular value of the Jacobian that {row["power_iterations"]} power iterations find. Neither may
-exceed the constant. (`python benchmarks/models.py`)
+exceed the constant. Rows are of different days, and so are their seconds of a step: of networks
+beside each other in one run see [performance](performance.md). (`python benchmarks/models.py`)
 
 {models_table(models)}"""
     if "forward_seconds_1024" in big:
