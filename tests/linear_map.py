@@ -85,27 +85,31 @@ def _blocks(matrix: np.ndarray) -> list[np.ndarray]:
 
 
 def _at_most(block: np.ndarray, bound: float) -> bool:
-    """Whether `bound^2 I - M^T M` is positive semidefinite, by elimination in fractions."""
-    entries = [[Fraction(float(value)) for value in row] for row in block]
-    size = block.shape[1]
-    rest = [
-        [
-            Fraction(bound) ** 2 * (i == j) - sum((row[i] * row[j] for row in entries), Fraction())
-            for j in range(size)
-        ]
-        for i in range(size)
-    ]
-    for pivot in range(size):
-        diagonal = rest[pivot][pivot]
-        below = [rest[i][pivot] for i in range(pivot + 1, size)]
-        if diagonal < 0 or (diagonal == 0 and any(below)):
+    """Whether `bound^2 I - M^T M` is positive semidefinite, by elimination in whole numbers.
+
+    It is where the largest sums of a row's and a column's sizes multiply to `b^2` at most (Schur's
+    test), which is quick and settles kernels of ones. What else there is goes in Bareiss' order, in
+    which every division leaves no rest: fractions would be reduced again and again, for minutes.
+    """
+    if not block.size:
+        return True
+    if block.shape[0] < block.shape[1]:
+        block = block.T  # M M^T has the same eigenvalues but zeros.
+    values = [Fraction(float(value)) for value in (*block.ravel(), bound)]
+    unit = max(value.denominator for value in values)  # Powers of two.
+    *entries, whole_bound = (int(value * unit) for value in values)
+    whole = np.array(entries, object).reshape(block.shape)
+    sizes = abs(whole)
+    if sizes.sum(axis=0).max() * sizes.sum(axis=1).max() <= whole_bound**2:
+        return True
+    rest = whole_bound**2 * np.eye(block.shape[1], dtype=int).astype(object) - whole.T @ whole
+    before = 1
+    while len(rest):
+        pivot, row, others = rest[0, 0], rest[0, 1:], rest[1:, 1:]
+        if pivot < 0 or (pivot == 0 and row.any()):
             return False
-        if diagonal == 0:
-            continue
-        for i in range(pivot + 1, size):
-            factor = rest[i][pivot] / diagonal
-            for j in range(pivot + 1, size):
-                rest[i][j] -= factor * rest[pivot][j]
+        rest = others if pivot == 0 else (others * pivot - np.outer(row, row)) // before
+        before = pivot or before
     return True
 
 
