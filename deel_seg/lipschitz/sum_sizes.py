@@ -20,6 +20,8 @@ from deel_seg.lipschitz.graph import carried
 Shape = tuple[int | None, ...]
 
 _LARGEST = 256  # Sizes up to which branches are looked at, until none has a single pixel.
+# Of sides beside one that is looked at: strides of up to 16 divide it, and products of theirs.
+_LARGE = 16 * 720_720
 _BATCH = 2
 _JOINING = (layers.Concatenate, ScaledConcatenate)  # Sizes that differ are an error there.
 
@@ -89,7 +91,7 @@ def _starts(graph: Any, size: int) -> Iterator[list[Shape]]:
             (
                 _BATCH,
                 *(
-                    side or (size if chosen in (None, next(numbers)) else _LARGEST)
+                    side or (size if chosen in (None, next(numbers)) else _LARGE)
                     for side in tensor.shape[1:]
                 ),
             )

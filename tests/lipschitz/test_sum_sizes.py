@@ -12,6 +12,7 @@ from keras import layers, ops
 
 import deel_seg
 from deel_seg.layers import (
+    MaxMin,
     OrthogonalConv2D,
     OrthogonalConv2DTranspose,
     ScaledAdd,
@@ -87,6 +88,11 @@ ALIKE: dict[str, tuple[Graph, int, float]] = {
         ),
         2,
         2.0,
+    ),
+    "strides of three": (
+        lambda x: ScaledAdd()([down := OrthogonalConv2D(4, 3, strides=3)(x), MaxMin()(down)]),
+        3,
+        1.0,
     ),
     "skip": (lambda x: ScaledAdd()([x, down_and_up(x)]), 2, 1.0),
     "joined": (lambda x: ScaledConcatenate()([x, down_and_up(x)]), 1, 1.0),
