@@ -49,16 +49,17 @@ def measured_tolerance(
 def _random_images(network: keras.Model, input_range: tuple[float, float]) -> np.ndarray:
     generator = np.random.default_rng(0)
     _, height, width, channels = network.input_shape
-    returned: dict[int, Any] = {}
+    returned: dict[Any, Any] = {}
     for size in _SIZES:
         shape = (_IMAGES, height or size, width or size, channels)
-        returned[size] = network.compute_output_shape(shape)[1:3]
+        returned[shape[1:3]] = network.compute_output_shape(shape)[1:3]
         # A network of more strides than the size can be halved returns another size.
-        if returned[size] == shape[1:3]:
+        if returned[shape[1:3]] == shape[1:3]:
             return generator.uniform(*input_range, size=shape).astype("float32")
     raise ValueError(
         "Logits need the height and width of the image, each pixel its own: of images of "
-        f"{' or '.join(map(str, returned))} pixels a side they have others. Padding that is not "
-        "'same' makes them smaller; where strides divide other sizes alone, pass `images`. "
+        f"{' or '.join(f'{high}x{wide}' for high, wide in returned)} pixels they have others. "
+        "Padding that is not 'same' makes them smaller; where strides divide other sizes alone, "
+        "pass `images`. "
         + received(input_shape=network.input_shape, logits=tuple(returned.values()))
     )
