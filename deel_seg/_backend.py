@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 if keras.backend.backend() not in ("tensorflow", "jax"):
     raise ImportError(
@@ -125,6 +125,20 @@ def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
         (ops.zeros_like(steps), like),
     )
     return result
+
+
+def mapped(function: Callable[..., Any], xs: Any) -> Any:
+    """Stacks what `function` returns of each entry of `xs` along its first axis, one by one.
+
+    `ops.map` traces a function under TensorFlow once for what it returns and once for the loop,
+    hence four times where it is in a function that is mapped itself, and eight in a third.
+    """
+    if not IS_TENSORFLOW:
+        return jax.lax.map(function, xs)
+    entries = tree.map_structure(lambda part: tf.TensorSpec(part.shape[1:], part.dtype), xs)
+    traced = tf.function(function, autograph=False).get_concrete_function(entries)
+    result = tree.map_structure(tf.TensorSpec.from_tensor, traced.structured_outputs)
+    return tf.map_fn(traced, xs, fn_output_signature=result)
 
 
 def float_bits(values: Any) -> Any:

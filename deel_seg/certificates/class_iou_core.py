@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, mapped
 from deel_seg.certificates.class_iou_whole import least_whole_cost, worst_whole_iou
 from deel_seg.certificates.class_items import ClassItems, class_items
 from deel_seg.certificates.confusion_metrics import iou
@@ -40,7 +40,7 @@ def _worst_case(
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
     if _sorts(items, p):
         edge = frontier(items, p)
-        worst = ops.map(lambda most: iou.worst(edge.farthest(most)), capacities)
+        worst = mapped(lambda most: iou.worst(edge.farthest(most)), capacities)
         worst = ops.transpose(worst)
     else:
         worst = worst_whole_iou(items, capacities, p)

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, mapped
 from deel_seg._checks import received
 from deel_seg.certificates.class_groups import Groups, check_class_groups, one_of_each
 from deel_seg.certificates.class_iou_sections import worst_iou
@@ -73,7 +73,7 @@ def _of_groups(
 ) -> tuple[Tensor, ...]:
     """Stacks over the classes what a function returns of the first class of the group of each."""
     firsts = one_of_each(range(len(class_groups)), class_groups)
-    results = ops.map(function, ops.convert_to_tensor(firsts, "int32"))
+    results = mapped(function, ops.convert_to_tensor(firsts, "int32"))
     rows = ops.convert_to_tensor([firsts.index(group) for group in class_groups], "int32")
     return tuple(ops.take(part, rows, axis=0) for part in results)
 

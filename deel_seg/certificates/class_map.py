@@ -8,6 +8,7 @@ from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import mapped
 from deel_seg.certificates.class_fold import channel
 
 Tensor = Any
@@ -40,20 +41,20 @@ def map_classes(
     num_classes = logits.shape[-1]
     if class_ids.shape[0] != num_classes:
         planes = ops.take(_by_class(logits), class_ids, axis=0)
-        return ops.map(of_class, (class_ids, planes))
+        return mapped(of_class, (class_ids, planes))
     blocks = math.ceil(num_classes / _TOGETHER)
     size = math.ceil(num_classes / blocks)
 
     def of_block(start: Tensor) -> tuple[Tensor, ...]:
         block = ops.slice(logits, (0, 0, 0, start), (*ops.shape(logits)[:-1], size))
-        return ops.map(of_class, (start + ops.arange(size, dtype="int32"), _by_class(block)))
+        return mapped(of_class, (start + ops.arange(size, dtype="int32"), _by_class(block)))
 
     # The last block may begin within the one before: a class comes twice, from the same logits.
     starts = [min(block * size, num_classes - size) for block in range(blocks)]
     places = [start + offset for start in starts for offset in range(size)]
     first = [places.index(class_id) for class_id in range(num_classes)]
     order = ops.take(ops.convert_to_tensor(first, "int32"), class_ids)
-    results = ops.map(of_block, ops.convert_to_tensor(starts, "int32"))
+    results = mapped(of_block, ops.convert_to_tensor(starts, "int32"))
     return tuple(
         ops.take(ops.reshape(part, (blocks * size, *ops.shape(part)[2:])), order, axis=0)
         for part in results

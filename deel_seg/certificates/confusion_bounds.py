@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import compiled
+from deel_seg._backend import compiled, mapped
 from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_items import class_items
 from deel_seg.certificates.confusion_counts import clean_counts
@@ -51,7 +51,7 @@ def _worst_value(
     edge = frontier(items, p)
     capacities = capacity(eps, lipschitz_constant, p, num_classes)
     # One budget after the other: all at once would hold the frontier as often.
-    values = ops.map(lambda most: metric.worst(edge.farthest(most)), capacities)
+    values = mapped(lambda most: metric.worst(edge.farthest(most)), capacities)
     defined = _defined(edge, items.valid, metric, lipschitz_constant, logit_tolerance)
     defined = ops.logical_and(defined[:, None], eps >= 0)
     return ops.where(defined, ops.transpose(values), math.nan), items.valid

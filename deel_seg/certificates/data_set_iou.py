@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from deel_seg._backend import accumulation_dtype, compiled, taken
+from deel_seg._backend import accumulation_dtype, compiled, mapped, taken
 from deel_seg.certificates.class_groups import Groups
 from deel_seg.certificates.class_iou_bound import least_surplus
 from deel_seg.certificates.class_iou_tables import IouTables, Lines, iou_tables
@@ -98,7 +98,7 @@ def batch_surpluses(
         return tuple(line[0] for lines in (tables.lost, tables.added) for line in lines)
 
     def sums_of(items: ClassItems) -> tuple[Tensor, ...]:
-        lines = ops.map(lines_of_image, tuple(items))
+        lines = mapped(lines_of_image, tuple(items))
         tables = IouTables(
             Lines(*lines[:2]), Lines(*lines[2:]), ops.cast(items.num_positives, wide), p, _MERGED
         )
@@ -115,7 +115,7 @@ def batch_surpluses(
         def of_class(class_id: Tensor) -> tuple[Tensor, ...]:
             return sums_of(class_items(logits, labels, mask, class_id, logit_tolerance, **options))
 
-        limbs, labelled, bad = ops.map(of_class, class_ids)
+        limbs, labelled, bad = mapped(of_class, class_ids)
     else:
         items_of = every_class_items(logits, labels, mask, logit_tolerance, **options)
         limbs, labelled, bad = map_classes(
