@@ -127,6 +127,16 @@ def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
     return result
 
 
+def branch(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+    """`ops.cond`, where the condition is known one of the two branches.
+
+    JAX compiles both of them, anew with each call, outside a compiled function too.
+    """
+    if is_concrete(condition):
+        return then() if bool(condition) else otherwise()
+    return ops.cond(condition, then, otherwise)
+
+
 def mapped(function: Callable[..., Any], xs: Any) -> Any:
     """Stacks what `function` returns of each entry of `xs` along its first axis, one by one.
 

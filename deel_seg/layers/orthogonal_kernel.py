@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from deel_seg._backend import branch
 from deel_seg._checks import received
 from deel_seg._derivatives import vjp
 from deel_seg.layers.kernels_together import composed_kernel
@@ -125,7 +126,7 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
             same = ops.all(
                 ops.stack([ops.all(a == b) for a, b in zip(factors, made_of, strict=True)])
             )
-            chosen = ops.cond(same, lambda: kept, lambda: self._compose(*factors))
+            chosen = branch(same, lambda: kept, lambda: self._compose(*factors))
 
             # The gradient goes to the factors whichever branch ran: a layer that is trained in
             # inference mode (frozen statistics) must not silently stand still.

@@ -12,6 +12,7 @@ from typing import Any
 
 from keras import ops
 
+from deel_seg._backend import branch
 from deel_seg._derivatives import vjp
 from deel_seg.layers.kernels_together import composed_side_by_side
 
@@ -55,7 +56,7 @@ class AccumulatedKernels:
             for pair in zip(layer.factors, layer.factors_of_kernel, strict=True)
         ]
         same = ops.all(ops.stack([ops.all(ops.equal(factor, kept)) for factor, kept in pairs]))
-        kernels = ops.cond(
+        kernels = branch(
             same,
             lambda: [ops.copy(layer.kernel) for layer in self.layers],
             lambda: composed_side_by_side(self.layers, self.factors()),
@@ -92,7 +93,7 @@ class AccumulatedKernels:
             else [a + b for a, b in zip(self._added, gradients, strict=True)]
         )
         return list(
-            ops.cond(
+            branch(
                 self._is_last,
                 lambda: list(vjp(self._composed, factors, totals)),
                 lambda: [ops.zeros_like(factor) + nothing for factor in factors],

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from deel_seg._backend import branch
 from deel_seg.parametrizations.orthonormal import retract
 
 Tensor = Any
@@ -68,7 +69,7 @@ class _Together:
         if self._updated is None:
             retracted = retract(stacked, iterations)
         else:
-            retracted = ops.cond(
+            retracted = branch(
                 self._updated(), lambda: retract(stacked, iterations), lambda: stacked
             )
         end = 0

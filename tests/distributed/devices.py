@@ -11,6 +11,13 @@ from typing import Any
 
 import keras
 
+XLA_FLAGS = [
+    "--xla_force_host_platform_device_count=2",
+    # What takes JAX longest is to compile: one device and two are compared as well without.
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+]
+
 
 def split_processor() -> None:
     """Makes two devices of the processor; to be called before anything is computed."""
@@ -32,7 +39,7 @@ def on_two_devices(script: str, *arguments: str) -> dict[str, Any]:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             # With oneDNN TensorFlow's convolution of an empty batch has the wrong shape.
             "TF_ENABLE_ONEDNN_OPTS": "0",
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "XLA_FLAGS": " ".join(XLA_FLAGS),
         },
         capture_output=True,
         text=True,

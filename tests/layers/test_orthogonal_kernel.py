@@ -80,6 +80,20 @@ def test_a_kept_kernel_is_never_stale(factor: str) -> None:
     np.testing.assert_array_equal(output(layer), rebuilt(layer))
 
 
+def test_a_call_outside_a_graph_compiles_no_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    # JAX compiled both branches of every layer, anew with each call: seconds for a small network.
+    layer = OrthogonalConv2D(4, 3)
+    layer.build((None, 5, 5, 2))
+    layer.condense()
+
+    def fails(*arguments: Any) -> Any:
+        raise AssertionError("a condition that is known was left to the backend")
+
+    monkeypatch.setattr(ops, "cond", fails)
+    image = np.zeros((1, 5, 5, 2), "float32")
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(image)), 0.0)
+
+
 def test_an_optimiser_step_leaves_no_stale_kernel() -> None:
     layer = built()
     model = functional(layer, SHAPE[-1])
