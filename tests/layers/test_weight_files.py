@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +93,16 @@ def test_every_layer_with_weights_keeps_a_checksum(dtype: str, tmp_path: Path) -
     assert len(found) == 3
 
 
-@dataclass
 class Written:
-    """A model, a file of it, and what that holds; its repr is short, for hypothesis shows it."""
+    """A model, a file of it, and what that holds."""
 
-    model: Any
-    path: Path
-    content: bytes = field(repr=False)
+    def __init__(self, model: Any, path: Path) -> None:
+        self.model = model
+        self.path = path
+        self.content = path.read_bytes()
+
+    def __repr__(self) -> str:  # Of a data class hypothesis would show the 25 kB of the content.
+        return f"Written({self.path.name!r})"
 
 
 @pytest.fixture(scope="module", params=["a.weights.h5", "a.keras"])
@@ -108,7 +110,7 @@ def written(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Written:
     keras.utils.set_random_seed(0)
     model, path = functional(built(), SHAPE[-1]), tmp_path_factory.mktemp("files") / request.param
     (model.save if path.suffix == ".keras" else model.save_weights)(path)
-    return Written(model, path, path.read_bytes())
+    return Written(model, path)
 
 
 def _read(path: Path) -> Any:
@@ -136,7 +138,8 @@ def test_no_flipped_byte_changes_a_weight(written: Written, place: int, bits: in
     try:
         read = _read(written.path)
     except Exception as error:
-        assert str(error)
+        # What Python's reader of archives says of an offset beyond the end of the file.
+        assert str(error) or isinstance(error, EOFError)
         return
     for weight, expected in zip(read.get_weights(), written.model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
