@@ -55,6 +55,7 @@ def compiled_for_a_module() -> Iterator[None]:
     """Lets go, after each module, of what was compiled for it: all of it takes 10 GB and more."""
     yield
     forget_compiled()
+    gc.freeze()  # What is left was imported, and is there to stay too.
 
 
 @pytest.fixture(autouse=True, scope="module")
