@@ -219,11 +219,11 @@ def mean_below(values: Sequence[float] | NDArray[Any]) -> float:
     numbers = [float(value) for value in values]
     if not numbers or any(math.isnan(number) for number in numbers):
         return math.nan
-    # fsum rounds the exact sum once, to nearest, so the sign of what it left out is right.
-    total = math.fsum(numbers)
-    if math.fsum([*numbers, -total]) < 0:
-        total = math.nextafter(total, -math.inf)
-    return _float_below(Fraction(total) / len(numbers))
+    # fsum rounds the exact sum once. What it left out is summed again, until that is nothing.
+    parts: list[float] = []
+    while part := math.fsum([*numbers, *parts]):
+        parts.append(-part)
+    return _float_below(-sum(map(Fraction, parts), Fraction(0)) / len(numbers))
 
 
 def _float_below(exact: Fraction) -> float:
