@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import branch
+from deel_seg._backend import at_once, branch
 from deel_seg._checks import received
 from deel_seg._derivatives import vjp
 from deel_seg.layers.kernels_together import composed_kernel
@@ -30,6 +31,12 @@ ON_MANIFOLD = 1e-4
 
 SINGULAR = 1e-3
 """Smallest singular value, relative to the largest, from which a matrix can be brought back."""
+
+
+@at_once()
+def _equal(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """Whether all tensors are those of the other list, bit for bit but for the sign of zero."""
+    return ops.all(ops.stack([ops.all(a == b) for a, b in zip(first, second, strict=True)]))
 
 
 class OrthogonalKernelLayer(LipschitzLayer, Condensable):
@@ -123,10 +130,7 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
         @ops.custom_gradient
         def select(kept: Tensor, *tensors: Tensor) -> tuple[Tensor, Any]:
             factors, made_of = tensors[:count], tensors[count:]
-            same = ops.all(
-                ops.stack([ops.all(a == b) for a, b in zip(factors, made_of, strict=True)])
-            )
-            chosen = branch(same, lambda: kept, lambda: self._compose(*factors))
+            chosen = branch(_equal(factors, made_of), lambda: kept, lambda: self._compose(*factors))
 
             # The gradient goes to the factors whichever branch ran: a layer that is trained in
             # inference mode (frozen statistics) must not silently stand still.
@@ -164,10 +168,11 @@ class OrthogonalKernelLayer(LipschitzLayer, Condensable):
 
     def _keeps_its_kernel(self) -> bool:
         """Whether the kept kernel is that of the factors as they are."""
-        return all(
-            bool(ops.all(ops.equal(factor, made_of)))
-            for factor, made_of in zip(self.factors, self.factors_of_kernel, strict=True)
+        factors, made_of = (
+            [ops.convert_to_tensor(each) for each in variables]
+            for variables in (self.factors, self.factors_of_kernel)
         )
+        return bool(_equal(factors, made_of))
 
     def _restore(self, name: str) -> None:
         """Puts one variable back to the nearest orthonormal matrices, or refuses it."""

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import exact_matmul
+from deel_seg._backend import at_once, exact_matmul, normal_on_host
 
 Tensor = Any
 
@@ -62,6 +62,7 @@ def bounded(matrix: Tensor) -> Tensor:
     return matrix / norm
 
 
+@at_once("iterations")
 def retract(matrix: Tensor, iterations: int = 4) -> Tensor:
     """Brings `(..., rows, columns)` near orthonormal columns back onto the manifold.
 
@@ -124,9 +125,7 @@ class OrthonormalInitializer(keras.initializers.Initializer):
         self.seed = seed
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
-        gaussian = keras.random.normal(shape, dtype="float32", seed=self.seed)
-        array = ops.convert_to_numpy(gaussian).astype("float64")
-        factor, triangle = np.linalg.qr(array)
+        factor, triangle = np.linalg.qr(normal_on_host(shape, self.seed))
         # The signs of the diagonal make the distribution uniform instead of LAPACK's choice.
         diagonal = np.diagonal(triangle, axis1=-2, axis2=-1)
         signs = np.where(diagonal < 0, -1.0, 1.0)

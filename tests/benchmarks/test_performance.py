@@ -13,6 +13,7 @@ import pytest
 import deel_seg
 from benchmarks import certified_fit, inference, orthogonality, report_performance, training
 from benchmarks import folder as folder_benchmark
+from deel_seg._backend import forget_compiled
 from deel_seg.folders import batches
 from deel_seg.parametrizations import adaptive_orthogonal
 
@@ -99,6 +100,7 @@ def test_orthogonality_sees_a_kernel_that_is_not(monkeypatch: Any) -> None:
     measured = orthogonality.measure("float32", 0)
     assert 1 - 1e-4 < measured["smallest"] <= measured["largest"] <= 1.0
     monkeypatch.setattr(adaptive_orthogonal, "ROUNDING_ALLOWANCE", 0.01)
+    forget_compiled()  # JAX has compiled the composition as it was.
     assert orthogonality.measure("float32", 0)["largest"] < 0.9901
 
 

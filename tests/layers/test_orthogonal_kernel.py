@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from deel_seg._backend import forget_compiled
 from deel_seg._derivatives import vjp
 from deel_seg.layers import OrthogonalConv2D, OrthogonalConv2DTranspose
 from deel_seg.parametrizations import orthonormality_error
@@ -92,6 +93,20 @@ def test_a_call_outside_a_graph_compiles_no_branches(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ops, "cond", fails)
     image = np.zeros((1, 5, 5, 2), "float32")
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(image)), 0.0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow compiles no operations")
+def test_layers_of_one_shape_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One operation at a time, JAX took twice as long for the first call of a small network.
+    from deel_seg.parametrizations import adaptive_orthogonal
+
+    traced = []
+    bounded = adaptive_orthogonal.bounded
+    monkeypatch.setattr(adaptive_orthogonal, "bounded", lambda x: traced.append(x) or bounded(x))
+    forget_compiled()
+    kernels = [ops.convert_to_numpy(built().effective_kernel()) for _ in range(2)]
+    assert len(traced) == 2  # The projectors and the matrix of the first layer.
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.01
 
 
 def test_an_optimiser_step_leaves_no_stale_kernel() -> None:
@@ -205,7 +220,10 @@ def test_the_check_catches_projectors_that_are_not_bounded(monkeypatch: Any) -> 
     for factor in layer.factors:
         factor.assign(1.2 * ops.copy(factor))
     monkeypatch.setattr(adaptive_orthogonal, "bounded", lambda matrix: matrix)
-    assert exceeds(matrix_of(layer, SHAPE), layer.lipschitz_constant)
+    forget_compiled()  # JAX has compiled this composition before, and keeps the broken one too.
+    matrix = matrix_of(layer, SHAPE)
+    forget_compiled()
+    assert exceeds(matrix, layer.lipschitz_constant)
 
 
 def test_condense_leaves_good_weights_as_they_are() -> None:
