@@ -129,8 +129,11 @@ def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
 
     XLA repeats an element-wise computation in everything that reads its result, which is a bad
     bargain where it is a pass over all logits. A loop whose number of steps is not known before
-    it runs is not taken apart; that it is one step is hidden behind a look at `data`.
+    it runs is not taken apart; that it is one step is hidden behind a look at `data`. Without XLA
+    nothing is repeated, and there is nothing to do.
     """
+    if not compiles_with_xla():
+        return compute()
     # A slice, for a replica may be left without images at the end of an epoch.
     first = ops.isnan(ops.reshape(data, (-1,))[:1])
     steps = ops.maximum(1, ops.cast(ops.any(first), "int32"))
