@@ -8,6 +8,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check \
 	-c constraints.txt
 
+# The pip of Python 3.11 takes twice as long for what follows.
+define environment
+$(PYTHON) -m venv $(VENV)
+$(PIP) --upgrade pip
+endef
+
 # TensorFlow's log at start-up, and a notice of mkdocs-material's about another program.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING ?= 1
@@ -76,12 +82,12 @@ paper-small paper-full: paper-%: $(VENV)/.dev
 	$(BIN)/python benchmarks/paper/run.py $* $(if $(DATA),--data $(DATA))
 
 $(VENV)/.core: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(environment)
 	$(PIP) -e '.[visualize]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	$(environment)
 	$(PIP) -e '.[visualize,dev,docs]'
 	touch $(VENV)/.core $@
 
