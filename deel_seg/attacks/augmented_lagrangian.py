@@ -29,6 +29,7 @@ Tensor = Any
 
 _SMOOTHING = 0.8  # Of squared gradients.
 _TOLERANCE = 0.01  # How far beyond the boundary a pixel is to be, or the last ones hover about it.
+_ROUNDED = 2.0**-20  # Relative, of constraints.
 
 
 class Multipliers(NamedTuple):
@@ -106,6 +107,16 @@ def wanted_pixels(values: Tensor, given: Given) -> Tensor:
     The authors leave the others out step by step, for they want 99 % of the pixels. Where half of
     them are wanted, most of the way would go into pixels that are not.
     """
+    inside = values <= wanted_limit(values, given)
+    return ops.cast(ops.logical_and(given.goal.mask, inside), "float32")
+
+
+def wanted_limit(values: Tensor, given: Given) -> Tensor:
+    """What the values of wanted pixels are at most, `(batch, 1, 1)`.
+
+    A little more than the last one's: where a compiler computes the values anew to compare them, it
+    may round otherwise, and one pixel too few would be wanted at every step.
+    """
     mask = given.goal.mask
     flat = ops.reshape(ops.where(mask, values, -math.inf), (ops.shape(values)[0], -1))
     ordered = -ops.sort(-flat, axis=-1)
@@ -113,7 +124,7 @@ def wanted_pixels(values: Tensor, given: Given) -> Tensor:
     # Where none has to be hit there is still a last one.
     number = ops.minimum(ops.cast(spared, "int32"), ops.shape(flat)[1] - 1)
     limit = ops.take_along_axis(ordered, number[:, None], axis=-1)[:, :, None]
-    return ops.cast(ops.logical_and(mask, values <= limit), "float32")
+    return limit + _ROUNDED * ops.clip(ops.abs(limit), 1.0, 2.0**60)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from deel_seg.attacks.augmented_lagrangian import penalty, slope
+from deel_seg.attacks.augmented_lagrangian import penalty, slope, wanted_limit
 from deel_seg.attacks.ball import exactly_inside, norms_above, project
+from deel_seg.attacks.contract import Given
 from deel_seg.attacks.envelope import Envelope, hits_needed
+from deel_seg.attacks.goal import Goal
 from deel_seg.attacks.pixel_losses import frontier
 
 POSITIVE = st.floats(2.0**-6, 4.0, width=32)
@@ -26,6 +29,26 @@ def test_the_slope_of_a_penalty(value: float, rho: float, mu: float) -> None:
     ]
     found = float(slope(np.float64(value), np.float64(rho), np.float64(mu)))
     assert abs((at[0] - at[1]) / (2 * step) - found) < 1e-2 * (1 + abs(found))
+
+
+@pytest.mark.every_set
+@pytest.mark.parametrize("needed", [0, 1, 7, 18])
+def test_as_many_pixels_are_wanted_however_values_are_rounded(needed: int) -> None:
+    # XLA computed the values of a pixel anew behind the sort, half a unit of the last place off.
+    generator = np.random.default_rng(0)
+    values = (generator.normal(size=(3, 5, 4)) * [[[1.0]], [[1e-3]], [[1e4]]]).astype("float32")
+    mask = np.ones(values.shape, bool)
+    mask[0, 0, :2] = False
+    asked = Given(*[None] * len(Given._fields))._replace(
+        goal=Goal(*[None] * len(Goal._fields))._replace(mask=ops.convert_to_tensor(mask)),
+        needed=ops.convert_to_tensor([needed] * 3, "int32"),
+    )
+    limit = ops.convert_to_numpy(wanted_limit(ops.convert_to_tensor(values), asked))
+    other = np.nextafter(values, np.float32(np.inf))
+    for rounded in (values, other, np.nextafter(values, np.float32(-np.inf))):
+        count = ((rounded <= limit) & mask).sum((1, 2))
+        # Where none has to be hit, one may be wanted all the same.
+        np.testing.assert_array_equal(np.maximum(count, 1), max(needed, 1))
 
 
 @settings(deadline=None)
