@@ -6,6 +6,7 @@ and runs on TensorFlow and on JAX.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import gc
 import os
@@ -37,6 +38,9 @@ else:
 WITH_XLA = os.environ.get("DEEL_SEG_XLA", "1") != "0"
 
 
+# Whether what is being traced under TensorFlow is known to be compiled without XLA.
+_WITHOUT_XLA: contextvars.ContextVar[bool] = contextvars.ContextVar("without_xla", default=False)
+
 # What `compiled` has traced under TensorFlow, for `forget_compiled`.
 _TRACED: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -60,8 +64,12 @@ def compiled(
         return jax.jit(function, static_argnames=tuple(static_argnames))
 
     @functools.cache
-    def specialised(static: tuple[tuple[str, Any], ...], with_xla: bool) -> Callable:
+    def specialised(
+        static: tuple[tuple[str, Any], ...], with_xla: bool, without_xla: bool
+    ) -> Callable:
         bound = functools.partial(function, **dict(static))
+        if without_xla:
+            bound = functools.partial(_traced_without_xla, bound)
         return tf.function(bound, jit_compile=with_xla, autograph=False)
 
     _TRACED.add(specialised)
@@ -69,9 +77,20 @@ def compiled(
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         static = tuple((name, kwargs.pop(name)) for name in static_argnames if name in kwargs)
-        return specialised(static, xla and WITH_XLA)(*args, **kwargs)
+        with_xla = xla and WITH_XLA
+        # In a graph around this one XLA may compile this one too.
+        without_xla = not with_xla and (tf.executing_eagerly() or _WITHOUT_XLA.get())
+        return specialised(static, with_xla, without_xla)(*args, **kwargs)
 
     return call
+
+
+def _traced_without_xla(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    before = _WITHOUT_XLA.set(True)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _WITHOUT_XLA.reset(before)
 
 
 def at_once(*static_argnames: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -129,10 +148,10 @@ def materialised(compute: Callable[[], Any], like: Any, data: Any) -> Any:
 
     XLA repeats an element-wise computation in everything that reads its result, which is a bad
     bargain where it is a pass over all logits. A loop whose number of steps is not known before
-    it runs is not taken apart; that it is one step is hidden behind a look at `data`. Without XLA
-    nothing is repeated, and there is nothing to do.
+    it runs is not taken apart; that it is one step is hidden behind a look at `data`. Where it
+    is known that XLA will not compile this, nothing is repeated, and there is nothing to do.
     """
-    if not compiles_with_xla():
+    if _WITHOUT_XLA.get():
         return compute()
     # A slice, for a replica may be left without images at the end of an epoch.
     first = ops.isnan(ops.reshape(data, (-1,))[:1])
