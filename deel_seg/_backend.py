@@ -93,11 +93,11 @@ def _traced_without_xla(function: Callable[..., Any], *args: Any, **kwargs: Any)
         _WITHOUT_XLA.reset(before)
 
 
-def at_once(*static_argnames: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled_as_one(*static_argnames: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorates a function that JAX is to compile as a whole where it is called outside of a graph.
 
-    There JAX compiles each operation apart, for each of its shapes: a tenth of a second each, and
-    dozens for the kernel of one layer. Inside of a graph, and under TensorFlow, nothing changes.
+    There JAX compiles each operation apart and for each of its shapes, dozens for the kernel of one
+    layer. Inside of a graph, and under TensorFlow, nothing changes.
 
     Args:
         static_argnames: Arguments that are no tensors; they must be hashable.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import at_once, branch
+from deel_seg._backend import branch, compiled_as_one
 from deel_seg._checks import received
 from deel_seg._derivatives import vjp
 from deel_seg.layers.kernels_together import composed_kernel
@@ -33,7 +33,7 @@ SINGULAR = 1e-3
 """Smallest singular value, relative to the largest, from which a matrix can be brought back."""
 
 
-@at_once()
+@compiled_as_one()
 def _equal(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
     """Whether all tensors are those of the other list, bit for bit but for the sign of zero."""
     return ops.all(ops.stack([ops.all(a == b) for a, b in zip(first, second, strict=True)]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from deel_seg._backend import at_once
+from deel_seg._backend import compiled_as_one
 from deel_seg._checks import received
 from deel_seg.parametrizations.block_convolution import (
     block_convolution,
@@ -143,7 +143,7 @@ class AdaptiveOrthogonalKernel:
         (kernel,) = self.together([(projectors, matrix)])
         return kernel
 
-    @at_once("self")
+    @compiled_as_one("self")
     def together(self, factors: Sequence[tuple[Tensor | None, Tensor | None]]) -> list[Tensor]:
         """Kernels of several layers of this shape, in the products of one.
 

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deel_seg._backend import at_once, exact_matmul, normal_on_host
+from deel_seg._backend import compiled_as_one, exact_matmul, normal_on_host
 
 Tensor = Any
 
@@ -62,7 +62,7 @@ def bounded(matrix: Tensor) -> Tensor:
     return matrix / norm
 
 
-@at_once("iterations")
+@compiled_as_one("iterations")
 def retract(matrix: Tensor, iterations: int = 4) -> Tensor:
     """Brings `(..., rows, columns)` near orthonormal columns back onto the manifold.
 
