@@ -67,9 +67,7 @@ def compiled(
     def specialised(
         static: tuple[tuple[str, Any], ...], with_xla: bool, without_xla: bool
     ) -> Callable:
-        bound = functools.partial(function, **dict(static))
-        if without_xla:
-            bound = functools.partial(_traced_without_xla, bound)
+        bound = functools.partial(_traced, without_xla, functools.partial(function, **dict(static)))
         return tf.function(bound, jit_compile=with_xla, autograph=False)
 
     _TRACED.add(specialised)
@@ -85,8 +83,8 @@ def compiled(
     return call
 
 
-def _traced_without_xla(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    before = _WITHOUT_XLA.set(True)
+def _traced(without_xla: bool, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    before = _WITHOUT_XLA.set(without_xla)
     try:
         return function(*args, **kwargs)
     finally:

@@ -64,3 +64,13 @@ def test_what_xla_compiles_is_hidden_from_it(
     monkeypatch.setattr(_backend, "WITH_XLA", True)
     np.testing.assert_array_equal(compiled(doubled)(ops.convert_to_tensor(VALUES)), 2.0 * VALUES)
     assert len(loops) == 1
+
+
+def test_what_xla_compiles_in_a_graph_that_it_does_not_is_hidden_from_it(
+    monkeypatch: pytest.MonkeyPatch, loops: list[Any]
+) -> None:
+    monkeypatch.setattr(_backend, "WITH_XLA", True)
+    inner = compiled(doubled)
+    outer = compiled(lambda values: inner(values), xla=False)
+    np.testing.assert_array_equal(outer(ops.convert_to_tensor(VALUES)), 2.0 * VALUES)
+    assert len(loops) == 1
